@@ -1,0 +1,180 @@
+//! Pure. A finding: one fault in one row or in the file, told to the tenant with a stable code, a plain sentence and what to do.
+
+use serde::{Deserialize, Serialize};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The row, or the file, was refused.
+    Error,
+    /// Taken, but someone should look.
+    Warning,
+    /// Worth knowing.
+    Info,
+}
+
+impl Severity {
+    /// The word of the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Info => "info",
+        }
+    }
+
+    /// Takes the word of the contract.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Error, Self::Warning, Self::Info]
+            .into_iter()
+            .find(|severity| severity.as_str() == text)
+    }
+}
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Line or sheet row, the header line being 1; none for the file as a whole.
+    pub row: Option<u64>,
+    /// The file's own header of the column.
+    pub column: Option<String>,
+    /// Stable code, documented in [`code`].
+    pub code: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Finding {
+    /// A fault of the whole file.
+    pub fn file(code: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            row: None,
+            column: None,
+            code: code.to_owned(),
+            severity: Severity::Error,
+            message: message.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// A fault of one row.
+    pub fn row(
+        row: u64,
+        column: Option<&str>,
+        code: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            row: Some(row),
+            column: column.map(str::to_owned),
+            ..Self::file(code, message, remedy)
+        }
+    }
+
+    /// The same finding, as one that refuses nothing.
+    #[must_use]
+    pub fn with_severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+}
+
+/// Every code of a finding, stable. Where the Frictionless table schema has a name for the fault, it is that name.
+pub mod code {
+    macro_rules! codes {
+        ($($(#[doc = $doc:literal])+ $name:ident = $code:literal;)+) => {
+            $($(#[doc = $doc])+ pub const $name: &str = $code;)+
+
+            /// All of them.
+            pub const ALL: &[&str] = &[$($name),+];
+        };
+    }
+
+    codes! {
+        /// The file is not one of the formats that are read, or it is damaged. Refuses the file.
+        FORMAT_ERROR = "format-error";
+        /// The workbook cannot be opened without a password. Refuses the file.
+        PASSWORD_PROTECTED = "password-protected";
+        /// Text that is not UTF-8. Refuses the file when all of it is, the row when only the row is.
+        ENCODING_ERROR = "encoding-error";
+        /// More rows or columns than allowed. Refuses the file.
+        TABLE_DIMENSIONS = "table-dimensions";
+        /// A quoted cell that does not end where it should, so that rows may have been swallowed. Refuses the file.
+        UNBALANCED_QUOTE = "unbalanced-quote";
+        /// A workbook with more than one visible sheet that holds something. Refuses the file.
+        SEVERAL_SHEETS = "several-sheets";
+        /// There is no header, or nothing at all. Refuses the file.
+        BLANK_HEADER = "blank-header";
+        /// A mapped field's header occurs more than once. Refuses the file.
+        DUPLICATE_LABEL = "duplicate-label";
+        /// A header that the configuration or a required field asks for is not there. Refuses the file when the field is required or the status.
+        MISSING_LABEL = "missing-label";
+        /// Columns that no field was found for; they are left out.
+        EXTRA_LABEL = "extra-label";
+        /// The row has more cells than the header. Refuses the row.
+        EXTRA_CELL = "extra-cell";
+        /// The row has fewer cells than the header. Refuses the row.
+        MISSING_CELL = "missing-cell";
+        /// A required cell is empty. Refuses the row.
+        REQUIRED_VALUE = "required-value";
+        /// The cell is not what its field holds: no date, no number, no e-mail address. Refuses the row.
+        TYPE_ERROR = "type-error";
+        /// The cell is of the right kind but outside of what is allowed: too long, a nonsense date. Refuses the row.
+        CONSTRAINT_ERROR = "constraint-error";
+        /// The cell of a sheet holds an error such as `#N/A`, or a formula without its result. Refuses the row.
+        ERROR_VALUE = "error-value";
+        /// The status is neither among the known words nor among the configured ones. Refuses the row.
+        UNKNOWN_STATUS = "unknown-status";
+        /// The annual pay is not between -10,000,000.00 and 10,000,000.00; it was not taken.
+        INVALID_ANNUAL_PAY = "invalid-annual-pay";
+        /// Keys of an old workbook (.xls) are numbers: leading zeros that Excel shows are not in them. A warning, once a file.
+        NUMERIC_KEY = "numeric-key";
+        /// The key occurs in more than one row, and the rows differ. Refuses all of them.
+        UNIQUE_ERROR = "unique-error";
+        /// The row is identical to an earlier one; it was counted once.
+        DUPLICATE_ROW = "duplicate-row";
+        /// A header and no people: an empty file never makes leavers. Refuses the file.
+        NO_ROWS = "no-rows";
+        /// The data source is configured for delta or status files, which are not imported yet. Refuses the file.
+        MODE_NOT_YET = "mode-not-yet";
+        /// The last line of an error file that lists only the first findings.
+        MORE_FINDINGS = "more-findings";
+        /// The reader was ended because the file took too long. Refuses the file.
+        READER_TIMEOUT = "reader-timeout";
+        /// The reader ended before the file did: it wanted more memory than allowed, or the file broke it. Refuses the file.
+        READER_DIED = "reader-died";
+        /// The reader's answer made no sense. Refuses the file.
+        READER_GARBAGE = "reader-garbage";
+    }
+
+    /// Whether `code` is one of them.
+    pub fn is_known(code: &str) -> bool {
+        ALL.contains(&code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_codes_are_the_same() {
+        let distinct: std::collections::BTreeSet<_> = code::ALL.iter().collect();
+        assert_eq!(distinct.len(), code::ALL.len());
+        assert!(code::is_known("missing-cell"));
+        assert!(!code::is_known("missing"));
+    }
+
+    #[test]
+    fn severities_are_the_words_of_the_contract() {
+        for word in ["error", "warning", "info"] {
+            assert_eq!(Severity::parse(word).unwrap().as_str(), word);
+        }
+        assert_eq!(Severity::parse("fatal"), None);
+    }
+}
