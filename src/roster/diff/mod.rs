@@ -1,0 +1,379 @@
+//! Pure. What a file changes in the roster of its data source.
+//!
+//! Told first who is known ([`Diff::know`]), then every row ([`Diff::record`], [`Diff::refused`]), it answers in [`Diff::finish`]. It works hash first:
+//! of a row that says what it said the last time only that is kept, so memory goes with the changes and not with the file. A row that may change its
+//! person becomes a [`Candidate`], to be compared with the stored fields by whoever can load them.
+//!
+//! Order of rows makes no difference: a key counts once, however its rows lie.
+
+mod repeats;
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use crate::parse::finding::Finding;
+use crate::parse::record::{KeyOf, Record, Standing};
+use crate::roster::packed::{Layout, Packed};
+use crate::roster::person::{ChangeKind, Employment, FieldChanges, Fields, Known, RowHash};
+use crate::roster::plan::Plan;
+use crate::roster::safeguard::Removal;
+
+use repeats::Repeats;
+
+/// How many rows and people a run was about.
+///
+/// Invariant: `rows` = joiners + movers + unchanged + refused rows + skipped + collapsed + leavers by a status in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    pub rows: u64,
+    pub joiners: u64,
+    pub movers: u64,
+    pub leavers: u64,
+    pub unchanged: u64,
+    pub refused_rows: u64,
+    pub skipped: u64,
+    pub collapsed: u64,
+}
+
+impl Counts {
+    /// Whether somebody joined, changed or left.
+    pub fn any_change(&self) -> bool {
+        self.joiners > 0 || self.movers > 0 || self.leavers > 0
+    }
+
+    pub(super) fn count(&mut self, kind: ChangeKind) {
+        match kind {
+            ChangeKind::Joiner | ChangeKind::Rehire => self.joiners += 1,
+            ChangeKind::Mover => self.movers += 1,
+            ChangeKind::Leaver => self.leavers += 1,
+        }
+    }
+}
+
+/// Compares one file with the roster.
+#[derive(Debug)]
+pub struct Diff {
+    /// Key of the row hashes.
+    rules: [u8; 32],
+    /// A row as it is hashed; one buffer for all.
+    said: Vec<u8>,
+    people: HashMap<Box<str>, Slot>,
+    repeats: Repeats,
+    candidates: Vec<Candidate>,
+    layout: Option<Layout>,
+    rows: u64,
+    refused_rows: u64,
+    unreadable_keys: u64,
+    /// Keys of broken rows, one a row.
+    doubtful: Vec<Box<str>>,
+}
+
+/// What is known of a key. Invariant: one of the two is there.
+#[derive(Debug)]
+struct Slot {
+    known: Option<Known>,
+    first: Option<First>,
+}
+
+/// The first row of a key.
+#[derive(Debug, Clone, Copy)]
+struct First {
+    row: u64,
+    said: Said,
+    fate: Fate,
+}
+
+/// What entering a row into the slots showed.
+enum Entered {
+    /// It is the first of its key, and this is who that is.
+    First(Option<Known>),
+    Repeat,
+}
+
+/// What a row said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// Something that passed its checks.
+    Fields(RowHash),
+    /// Something that did not.
+    Nonsense,
+}
+
+/// What a key's row comes to if it stays the only one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Unchanged,
+    Skipped,
+    Candidate,
+    Refused,
+}
+
+/// A row that may change its person, or bring a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    pub key: Box<str>,
+    known: Option<Known>,
+    pub hash: RowHash,
+    pub fields: Packed,
+    row: u64,
+    standing: Standing,
+}
+
+/// What comparing a candidate with the stored fields gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compared {
+    /// The row reads otherwise than the last one, but nothing of it is news.
+    Unchanged,
+    Changed(ChangeKind, FieldChanges),
+}
+
+/// What the file alone says; some rows are still to be compared with what is stored.
+#[derive(Debug)]
+pub struct Draft {
+    /// Without those rows.
+    pub plan: Plan,
+    /// Rows of known people, in their order.
+    pub undecided: Vec<(Known, Candidate)>,
+    pub removal: Removal,
+}
+
+impl Diff {
+    /// Nobody known, nothing read. `mapping` is the digest of the rules that make records of rows: under other rules a row has another hash.
+    pub fn new(mapping: &str) -> Self {
+        Self {
+            rules: *blake3::hash(mapping.as_bytes()).as_bytes(),
+            said: Vec::new(),
+            people: HashMap::new(),
+            repeats: Repeats::default(),
+            candidates: Vec::new(),
+            layout: None,
+            rows: 0,
+            refused_rows: 0,
+            unreadable_keys: 0,
+            doubtful: Vec::new(),
+        }
+    }
+
+    /// Takes note of a person of this data source. To be called before the first row.
+    pub fn know(&mut self, key: &str, known: Known) {
+        let slot = Slot {
+            known: Some(known),
+            first: None,
+        };
+        self.people.insert(key.into(), slot);
+    }
+
+    /// Takes a row that passed its checks.
+    pub fn record(&mut self, record: &Record) {
+        self.rows += 1;
+        let hash = self.hash(record);
+        let said = Said::Fields(hash);
+        let Entered::First(known) = self.enter(&record.key, record.row, said, |known| {
+            fate(known, record, hash)
+        }) else {
+            return;
+        };
+        if fate(known, record, hash) == Fate::Candidate {
+            self.candidates.push(Candidate {
+                key: record.key.as_str().into(),
+                known,
+                hash,
+                fields: Packed::new(&record.fields, &mut self.layout),
+                row: record.row,
+                standing: record.standing,
+            });
+        }
+    }
+
+    /// Takes a row that did not pass its checks. Its person, as far as known, counts as present.
+    pub fn refused(&mut self, row: u64, key: &KeyOf) {
+        self.rows += 1;
+        self.refused_rows += 1;
+        match key {
+            KeyOf::Sure(key) => {
+                self.enter(key, row, Said::Nonsense, |_| Fate::Refused);
+            }
+            KeyOf::Doubtful(key) => {
+                self.doubtful.push(key.as_str().into());
+                self.enter(key, row, Said::Nonsense, |_| Fate::Refused);
+            }
+            KeyOf::Unreadable => self.unreadable_keys += 1,
+        }
+    }
+
+    /// Broken rows whose key is not to be believed: it is nobody's who is employed, or of somebody who has another row.
+    fn disbelieved(&self) -> u64 {
+        let disbelieved = self.doubtful.iter().filter(|key| {
+            let known = self.people.get(*key).and_then(|slot| slot.known);
+            known.is_none_or(|known| known.employment == Employment::Left) || self.repeats.has(key)
+        });
+        disbelieved.count() as u64
+    }
+
+    /// Notes a row of `key`, and says who that is if it is the first one.
+    fn enter(
+        &mut self,
+        key: &str,
+        row: u64,
+        said: Said,
+        fate: impl FnOnce(Option<Known>) -> Fate,
+    ) -> Entered {
+        // Looked up twice for a new key, to spare every known one an allocation.
+        let Some(slot) = self.people.get_mut(key) else {
+            let first = Some(First {
+                row,
+                said,
+                fate: fate(None),
+            });
+            self.people.insert(key.into(), Slot { known: None, first });
+            return Entered::First(None);
+        };
+        match slot.first {
+            None => {
+                slot.first = Some(First {
+                    row,
+                    said,
+                    fate: fate(slot.known),
+                });
+                Entered::First(slot.known)
+            }
+            Some(first) => {
+                self.repeats.note(key, (first.row, first.said), (row, said));
+                Entered::Repeat
+            }
+        }
+    }
+
+    /// The changes, once every row was told. What is wrong with repeated keys goes to `tell`.
+    pub fn finish(self, mut tell: impl FnMut(Finding)) -> Draft {
+        let unreadable_keys = self.unreadable_keys + self.disbelieved();
+        let verdict = self.repeats.judge(&mut tell);
+        let mut counts = Counts {
+            rows: self.rows,
+            refused_rows: self.refused_rows + verdict.refused_rows,
+            collapsed: verdict.collapsed,
+            ..Counts::default()
+        };
+        let mut absent = Vec::new();
+        let mut employed_before = 0;
+        for (key, slot) in self.people {
+            let employed = slot
+                .known
+                .filter(|known| known.employment == Employment::Employed);
+            employed_before += u64::from(employed.is_some());
+            match slot.first.map(|first| first.fate) {
+                None => absent.extend(employed.map(|known| (key, known))),
+                Some(Fate::Candidate | Fate::Refused) => {}
+                Some(_) if verdict.conflicting.contains(&key) => {}
+                Some(Fate::Unchanged) => counts.unchanged += 1,
+                Some(Fate::Skipped) => counts.skipped += 1,
+            }
+        }
+        absent.sort_unstable_by_key(|(_, known)| known.id);
+        counts.leavers = absent.len() as u64;
+        let mut plan = Plan {
+            counts,
+            absent,
+            ..Plan::default()
+        };
+        let mut leavers = counts.leavers;
+        let mut undecided = Vec::new();
+        let mut candidates = self.candidates;
+        candidates.retain(|candidate| !verdict.conflicting.contains(&candidate.key));
+        candidates.sort_by_key(|candidate| candidate.row);
+        for candidate in candidates {
+            leavers += u64::from(candidate.kind() == Some(ChangeKind::Leaver));
+            match candidate.known {
+                None => plan.join(candidate),
+                Some(known) => undecided.push((known, candidate)),
+            }
+        }
+        Draft {
+            plan,
+            undecided,
+            removal: Removal {
+                leavers,
+                employed_before,
+                unreadable_keys,
+            },
+        }
+    }
+
+    fn hash(&mut self, record: &Record) -> RowHash {
+        self.said.clear();
+        self.said
+            .push(u8::from(record.standing == Standing::Active));
+        self.say(&record.key);
+        for (field, value) in &record.fields {
+            self.say(field.name());
+            self.say(value);
+        }
+        let hash = blake3::keyed_hash(&self.rules, &self.said);
+        let mut short = RowHash::default();
+        let length = short.len();
+        short.copy_from_slice(&hash.as_bytes()[..length]);
+        short
+    }
+
+    /// Each text with its length before it, so that no two lists of texts look alike.
+    fn say(&mut self, text: &str) {
+        self.said
+            .extend_from_slice(&(text.len() as u64).to_le_bytes());
+        self.said.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn fate(known: Option<Known>, record: &Record, hash: RowHash) -> Fate {
+    match (known, record.standing) {
+        (None, Standing::Inactive) => Fate::Skipped,
+        (None, Standing::Active) => Fate::Candidate,
+        (Some(known), standing) => {
+            let same = (known.employment == Employment::Employed) == (standing == Standing::Active);
+            if same && known.hash == hash {
+                Fate::Unchanged
+            } else {
+                Fate::Candidate
+            }
+        }
+    }
+}
+
+impl Candidate {
+    /// What it is whatever its fields say; nothing when that depends on them.
+    pub fn kind(&self) -> Option<ChangeKind> {
+        let known = self.known.map(|known| known.employment);
+        match (known, self.standing) {
+            (None, _) => Some(ChangeKind::Joiner),
+            (Some(Employment::Left), Standing::Active) => Some(ChangeKind::Rehire),
+            (Some(Employment::Employed), Standing::Inactive) => Some(ChangeKind::Leaver),
+            (Some(_), _) => None,
+        }
+    }
+
+    /// The change of somebody of whom nothing is stored.
+    pub fn all_new(&self) -> FieldChanges {
+        self.changes(&Fields::default())
+    }
+
+    /// Compares the row with what is stored; fields that the file does not have are left alone.
+    pub fn compare(&self, stored: &Fields) -> Compared {
+        let changes = self.changes(stored);
+        match self.kind() {
+            Some(kind) => Compared::Changed(kind, changes),
+            None if changes.is_empty() => Compared::Unchanged,
+            None => Compared::Changed(ChangeKind::Mover, changes),
+        }
+    }
+
+    fn changes(&self, stored: &Fields) -> FieldChanges {
+        let mut changes = FieldChanges::default();
+        for (field, value) in self.fields.iter() {
+            changes.note(stored, field, value);
+        }
+        changes
+    }
+}
+
+#[cfg(test)]
+mod tests;

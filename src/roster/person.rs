@@ -1,0 +1,265 @@
+//! Pure. A person as the roster holds one, and what can happen to a person.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::ser::SerializeMap as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::parse::field::Field;
+
+/// Whether a person is employed, as far as the roster knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Employment {
+    Employed,
+    Left,
+}
+
+impl Employment {
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Employed => "employed",
+            Self::Left => "left",
+        }
+    }
+
+    /// Takes the stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Employed, Self::Left]
+            .into_iter()
+            .find(|employment| employment.as_str() == text)
+    }
+}
+
+/// What a row said, in brief: two rows with one fingerprint say the same.
+pub type RowHash = [u8; 16];
+
+/// A person of the data source, without the fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// The surrogate id.
+    pub id: i64,
+    pub employment: Employment,
+    /// Of the row that was last taken.
+    pub hash: RowHash,
+}
+
+/// Values by field. Invariant: no value is empty; what is empty is not there.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Fields(BTreeMap<Field, String>);
+
+impl Fields {
+    /// Sets a field, or with an empty value removes it.
+    pub fn set(&mut self, field: Field, value: &str) {
+        if value.is_empty() {
+            self.0.remove(&field);
+        } else {
+            self.0.insert(field, value.to_owned());
+        }
+    }
+
+    /// A field's value.
+    pub fn value(&self, field: Field) -> Option<&str> {
+        self.0.get(&field).map(String::as_str)
+    }
+}
+
+/// Values are people's data: only the names are printed.
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.0.keys().map(|field| field.name()))
+            .finish()
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(field, value)| (field.name(), value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut fields = Self::default();
+        for (name, value) in BTreeMap::<String, String>::deserialize(deserializer)? {
+            let field =
+                Field::parse(&name).ok_or_else(|| serde::de::Error::custom("unknown field"))?;
+            fields.set(field, &value);
+        }
+        Ok(fields)
+    }
+}
+
+/// What happened to a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// New in this data source.
+    Joiner,
+    /// Some field changed.
+    Mover,
+    /// Employed no more.
+    Leaver,
+    /// Had left, is employed again; counted among the joiners.
+    Rehire,
+}
+
+impl ChangeKind {
+    /// The word of the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Joiner => "joiner",
+            Self::Mover => "mover",
+            Self::Leaver => "leaver",
+            Self::Rehire => "rehire",
+        }
+    }
+
+    /// Takes the word of the contract.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Joiner, Self::Mover, Self::Leaver, Self::Rehire]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+
+    /// What the person is afterwards; a mover stays what they were.
+    pub const fn employment(self) -> Option<Employment> {
+        match self {
+            Self::Joiner | Self::Rehire => Some(Employment::Employed),
+            Self::Leaver => Some(Employment::Left),
+            Self::Mover => None,
+        }
+    }
+}
+
+/// Fields that changed, in the order of [`Field`], each from what to what; `None` is empty or never told.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct FieldChanges(Vec<(Field, Step)>);
+
+/// One field's change.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Step {
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+impl FieldChanges {
+    /// What taking `value` for `field` would change in `fields`; nothing when it is there already.
+    pub fn note(&mut self, fields: &Fields, field: Field, value: &str) {
+        let from = fields.value(field);
+        let to = Some(value).filter(|value| !value.is_empty());
+        if from != to {
+            let step = Step {
+                from: from.map(str::to_owned),
+                to: to.map(str::to_owned),
+            };
+            self.0.push((field, step));
+        }
+    }
+
+    /// Brings `fields` from before to after.
+    pub fn apply(&self, fields: &mut Fields) {
+        for (field, step) in &self.0 {
+            fields.set(*field, step.to.as_deref().unwrap_or_default());
+        }
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One by one.
+    pub fn iter(&self) -> impl Iterator<Item = (Field, &Step)> {
+        self.0.iter().map(|(field, step)| (*field, step))
+    }
+
+    /// The same for eyes that must not see pay and national ids: their values are three stars.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        let star = |value: &mut Option<String>| {
+            if let Some(value) = value {
+                "***".clone_into(value);
+            }
+        };
+        for (_, step) in self.0.iter_mut().filter(|(field, _)| field.is_secret()) {
+            star(&mut step.from);
+            star(&mut step.to);
+        }
+        self
+    }
+}
+
+/// Values are people's data: only the names are printed.
+impl fmt::Debug for FieldChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.0.iter().map(|(field, _)| field.name()))
+            .finish()
+    }
+}
+
+impl Serialize for FieldChanges {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (field, step) in &self.0 {
+            map.serialize_entry(field.name(), step)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldChanges {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut changes = BTreeMap::<String, Step>::deserialize(deserializer)?
+            .into_iter()
+            .map(|(name, step)| match Field::parse(&name) {
+                Some(field) => Ok((field, step)),
+                None => Err(serde::de::Error::custom("unknown field")),
+            })
+            .collect::<Result<Vec<_>, D::Error>>()?;
+        changes.sort_by_key(|(field, _)| *field);
+        Ok(Self(changes))
+    }
+}
+
+/// One person's change, as the history tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    pub kind: ChangeKind,
+    /// The person's key in the data source.
+    pub employee_id: String,
+    pub fields: FieldChanges,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_forms_read_back_and_secrets_are_masked_for_eyes_only() {
+        let mut before = Fields::default();
+        before.set(Field::AnnualPay, "50000");
+        before.set(Field::City, "Ulm");
+        let mut changes = FieldChanges::default();
+        changes.note(&before, Field::City, "Ulm");
+        changes.note(&before, Field::AnnualPay, "60000");
+        changes.note(&before, Field::NationalId, "");
+        let stored = serde_json::to_string(&changes).unwrap();
+        assert_eq!(stored, r#"{"annual_pay":{"from":"50000","to":"60000"}}"#);
+        let read: FieldChanges = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read, changes);
+        read.apply(&mut before);
+        assert_eq!(
+            serde_json::to_string(&before).unwrap(),
+            r#"{"city":"Ulm","annual_pay":"60000"}"#
+        );
+        assert_eq!(
+            serde_json::to_string(&changes.masked()).unwrap(),
+            r#"{"annual_pay":{"from":"***","to":"***"}}"#
+        );
+        assert!(!format!("{before:?}").contains("Ulm"));
+    }
+}

@@ -1,0 +1,80 @@
+//! Pure. What a run does to the roster, ready to be written in one transaction.
+
+use crate::roster::diff::{Candidate, Compared, Counts};
+use crate::roster::person::{Change, ChangeKind, FieldChanges, Fields, Known, RowHash};
+
+/// Every change of a run. Who is in none of the lists stays as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    pub counts: Counts,
+    /// In the order of their rows.
+    pub joiners: Vec<Candidate>,
+    /// Known people of the file who move, leave or come back.
+    pub revised: Vec<Revised>,
+    /// Known people whose row reads otherwise without saying anything new.
+    pub rehashed: Vec<(i64, RowHash)>,
+    /// Leavers who are not in the file.
+    pub absent: Vec<(Box<str>, Known)>,
+}
+
+/// A known person after the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revised {
+    pub person: i64,
+    pub key: Box<str>,
+    pub kind: ChangeKind,
+    pub changes: FieldChanges,
+    /// As they are to be stored.
+    pub fields: Fields,
+    pub hash: RowHash,
+}
+
+impl Plan {
+    /// Takes a joiner.
+    pub fn join(&mut self, candidate: Candidate) {
+        self.counts.count(ChangeKind::Joiner);
+        self.joiners.push(candidate);
+    }
+
+    /// Takes a known person's row, to be compared with what is stored of the person.
+    pub fn decide(&mut self, person: i64, candidate: Candidate, mut stored: Fields) {
+        match candidate.compare(&stored) {
+            Compared::Unchanged => {
+                self.counts.unchanged += 1;
+                self.rehashed.push((person, candidate.hash));
+            }
+            Compared::Changed(kind, changes) => {
+                self.counts.count(kind);
+                changes.apply(&mut stored);
+                self.revised.push(Revised {
+                    person,
+                    key: candidate.key,
+                    kind,
+                    changes,
+                    fields: stored,
+                    hash: candidate.hash,
+                });
+            }
+        }
+    }
+
+    /// The changes as the history will tell them.
+    pub fn changes(&self) -> impl Iterator<Item = Change> {
+        let joiners = self.joiners.iter().map(|candidate| Change {
+            kind: ChangeKind::Joiner,
+            employee_id: candidate.key.to_string(),
+            fields: candidate.all_new(),
+        });
+        let revised = self.revised.iter().map(|revised| Change {
+            kind: revised.kind,
+            employee_id: revised.key.to_string(),
+            fields: revised.changes.clone(),
+        });
+        let absent = self.absent.iter().map(|(key, _)| Change {
+            kind: ChangeKind::Leaver,
+            employee_id: key.to_string(),
+            fields: FieldChanges::default(),
+        });
+        joiners.chain(revised).chain(absent)
+    }
+}

@@ -1,0 +1,326 @@
+//! Pure. Tenants and their logins and data sources: who may deliver what, under which name.
+//!
+//! Text from a configuration file or from a stranger becomes one of these types at the door; after it nobody checks again.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::parse::columns::Mapping;
+use crate::roster::safeguard::Safeguard;
+
+/// A customer: `[a-z0-9-]{1,63}`, used in folder names, tables, metrics and logs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct TenantId(String);
+
+impl TenantId {
+    /// Takes a name that keeps the rule.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (1..=63).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Tenant)
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a login delivers to (R1.13): each has its own mailbox, roster and credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// The roster that counts.
+    Production,
+    /// A place to try things.
+    Sandbox,
+}
+
+impl Environment {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Production, Self::Sandbox];
+
+    /// Takes `production` or `sandbox`.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        Self::ALL
+            .into_iter()
+            .find(|environment| environment.as_str() == text)
+            .ok_or(NameError::Environment)
+    }
+
+    /// The word used in folders, tables and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a name was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Not a tenant name.
+    #[error("a tenant name is 1 to 63 of a-z, 0-9 and -")]
+    Tenant,
+    /// Neither of the two environments.
+    #[error("an environment is \"production\" or \"sandbox\"")]
+    Environment,
+    /// A pipe behind something that is not one of our hosts.
+    #[error("the part before the pipe is not one of the configured hosts")]
+    UnknownHost,
+    /// Empty, too long, or with control characters.
+    #[error("a user name is 1 to 255 bytes without control characters")]
+    User,
+    /// Not usable as a file name or pattern.
+    #[error("a file name is 1 to 200 bytes without control characters, / or \\")]
+    File,
+}
+
+/// The user behind a login name.
+///
+/// Senders log in as `host|user`, `host+user` or plain `user` (R0.17; `+` because current OpenSSH command lines refuse `|`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginName {
+    user: String,
+}
+
+impl LoginName {
+    /// Splits `name` at the first separator that follows one of `hosts` (ASCII case ignored). Any other name that holds a `|` is refused.
+    pub fn parse(name: &str, hosts: &[String]) -> Result<Self, NameError> {
+        let user = match hosts.iter().find_map(|host| after_host(name, host)) {
+            Some(user) => user,
+            None if name.contains('|') => return Err(NameError::UnknownHost),
+            None => name,
+        };
+        if user.is_empty() || user.len() > 255 || user.chars().any(is_unfit) {
+            return Err(NameError::User);
+        }
+        Ok(Self {
+            user: user.to_owned(),
+        })
+    }
+
+    /// The user as the tenant file writes it.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+}
+
+/// What follows `host` and a separator in `name`.
+fn after_host<'a>(name: &'a str, host: &str) -> Option<&'a str> {
+    let (head, rest) = name.split_at_checked(host.len())?;
+    if !head.eq_ignore_ascii_case(host) {
+        return None;
+    }
+    rest.strip_prefix('|').or_else(|| rest.strip_prefix('+'))
+}
+
+/// Control characters and line separators have no place in any name of ours.
+pub fn is_unfit(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+}
+
+/// What a login may do. Listing is always allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Store files, make folders, rename.
+    pub upload: bool,
+    /// Fetch files.
+    pub download: bool,
+    /// Delete files and folders.
+    pub delete: bool,
+}
+
+impl Rights {
+    /// The default of a login.
+    pub const ALL: Self = Self {
+        upload: true,
+        download: true,
+        delete: true,
+    };
+}
+
+/// A file name with `*` for any run of characters, or an exact one without.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NamePattern(String);
+
+impl NamePattern {
+    /// Takes a name or pattern that could be a file in a mailbox.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let fit = !text.is_empty()
+            && text.len() <= 200
+            && text != "."
+            && text != ".."
+            && !text.chars().any(|c| is_unfit(c) || c == '/' || c == '\\');
+        if fit {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::File)
+        }
+    }
+
+    /// The pattern as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `name` is meant, to the letter.
+    pub fn matches(&self, name: &str) -> bool {
+        matches_from(self.0.as_bytes(), name.as_bytes())
+    }
+
+    /// Whether `name` is meant but for upper and lower case.
+    pub fn matches_but_for_case(&self, name: &str) -> bool {
+        matches_from(
+            self.0.to_lowercase().as_bytes(),
+            name.to_lowercase().as_bytes(),
+        )
+    }
+}
+
+/// Greedy matching that goes back to the last `*` only: linear in practice, `len * len` at worst, never more.
+fn matches_from(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                back = Some((p + 1, n));
+                p += 1;
+            }
+            Some(byte) if name.get(n) == Some(byte) => {
+                p += 1;
+                n += 1;
+            }
+            _ => match back {
+                Some((after_star, from)) => {
+                    p = after_star;
+                    n = from + 1;
+                    back = Some((after_star, n));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern
+        .get(p..)
+        .is_some_and(|rest| rest.iter().all(|b| *b == b'*'))
+}
+
+/// Who counts as a leaver in a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Whoever is absent from the file.
+    Full,
+    /// Only what is in the file changes.
+    Delta,
+    /// A column decides; whoever is absent stays untouched.
+    Status,
+}
+
+impl Mode {
+    /// Takes `full`, `delta` or `status`.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Full, Self::Delta, Self::Status]
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+    }
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Delta => "delta",
+            Self::Status => "status",
+        }
+    }
+}
+
+/// One agreed file feed of a tenant.
+#[derive(Debug, Clone)]
+pub struct DataSource {
+    /// Its name in the tenant's file.
+    pub name: String,
+    /// The file name that senders must use (R0.25).
+    pub file_name: NamePattern,
+    /// Who counts as a leaver.
+    pub mode: Mode,
+    /// How columns become fields.
+    pub mapping: Mapping,
+    /// When a run waits for a person.
+    pub safeguard: Safeguard,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> Result<String, NameError> {
+        let hosts = ["secureftp.example.com".to_owned(), "localhost".to_owned()];
+        LoginName::parse(name, &hosts).map(|login| login.user().to_owned())
+    }
+
+    #[test]
+    fn a_name_behind_a_host_and_a_pipe_or_plus_is_the_user_r0_17() {
+        assert_eq!(
+            user("Secureftp.example.com|hr@acme.example").unwrap(),
+            "hr@acme.example"
+        );
+        assert_eq!(
+            user("SECUREFTP.EXAMPLE.COM+hr@acme.example").unwrap(),
+            "hr@acme.example"
+        );
+        assert_eq!(user("localhost|a|b").unwrap(), "a|b");
+        assert_eq!(
+            user("hr+night@acme.example").unwrap(),
+            "hr+night@acme.example"
+        );
+        assert_eq!(user("localhost").unwrap(), "localhost");
+    }
+
+    #[test]
+    fn a_pipe_behind_a_stranger_host_is_refused() {
+        assert_eq!(user("other.example|hr"), Err(NameError::UnknownHost));
+        assert_eq!(user("|hr"), Err(NameError::UnknownHost));
+        assert_eq!(user("localhost|"), Err(NameError::User));
+        assert_eq!(user("hr\u{2028}x"), Err(NameError::User));
+    }
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        let dated = NamePattern::parse("staff_*.csv").unwrap();
+        assert!(dated.matches("staff_20261122.csv"));
+        assert!(dated.matches("staff_.csv"));
+        assert!(!dated.matches("Staff_20261122.csv"));
+        assert!(dated.matches_but_for_case("Staff_20261122.CSV"));
+        assert!(!dated.matches("staff_1.csv.part"));
+        assert!(NamePattern::parse("*.in.*").unwrap().matches("a.in.b"));
+        assert!(!NamePattern::parse(".in.*").unwrap().matches("a.in.b"));
+    }
+
+    #[test]
+    fn names_that_could_leave_a_folder_are_no_patterns() {
+        for bad in ["", ".", "..", "a/b", "a\\b", "a\0b", "a\nb"] {
+            assert_eq!(NamePattern::parse(bad), Err(NameError::File), "{bad:?}");
+        }
+    }
+}
