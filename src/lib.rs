@@ -15,4 +15,5 @@
 pub mod tenant;
 
 pub mod parse;
+pub mod report;
 pub mod roster;

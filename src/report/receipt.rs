@@ -1,0 +1,37 @@
+//! Pure. The receipt: the RUN document as a file beside the error file, without anybody's data.
+
+use serde::Serialize;
+
+use crate::report::run::Run;
+
+#[derive(Serialize)]
+struct Receipt<'a> {
+    #[serde(flatten)]
+    run: &'a Run,
+    findings: u64,
+    error_file: Option<&'a str>,
+}
+
+/// The receipt of `run`, which had `findings`, listed in `error_file` if there are any.
+pub fn receipt(run: &Run, findings: u64, error_file: Option<&str>) -> Vec<u8> {
+    let receipt = Receipt {
+        run,
+        findings,
+        error_file,
+    };
+    let mut json = serde_json::to_vec_pretty(&receipt).unwrap_or_default();
+    json.push(b'\n');
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::run::tests::example;
+
+    #[test]
+    fn a_receipt_tells_the_outcome_and_where_the_findings_are() {
+        let json = receipt(&example().run, 1, Some("0193-delivery.errors.csv"));
+        insta::assert_snapshot!(String::from_utf8(json).unwrap());
+    }
+}
