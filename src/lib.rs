@@ -12,8 +12,12 @@
 //! Which way imports point: an edge stage (listen, mailbox, intake, queue, import) may use what an earlier one made, never a later one. They
 //! hand over through a directory or a table, so each can be killed and restarted alone. The core (parse, roster, report) imports only the core.
 
+pub mod config;
 pub mod tenant;
 
 pub mod parse;
 pub mod report;
 pub mod roster;
+
+pub mod clock;
+pub mod secret;

@@ -1,0 +1,223 @@
+//! `[[login]]` of a tenant's file: who may log in, from where, with what.
+
+use argon2::PasswordHash;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ipnet::IpNet;
+use jiff::civil::Date;
+
+use crate::config::document::Section;
+use crate::secret::Secret;
+use crate::tenant::{Environment, Rights, is_unfit};
+
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub user: String,
+    pub environment: Environment,
+    pub rights: Rights,
+    pub allow_from: AllowFrom,
+    pub authorized_keys: Vec<AuthorizedKey>,
+    pub passwords: Vec<Password>,
+}
+
+/// Where a login may come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowFrom {
+    /// `["any"]`, written out.
+    Any,
+    Networks(Vec<IpNet>),
+}
+
+/// One line of `authorized_keys`: the algorithm and the key in SSH wire format (RFC 4253 section 6.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizedKey {
+    pub algorithm: String,
+    pub blob: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Password {
+    /// In PHC string form, `$argon2id$…`.
+    pub hash: Secret<String>,
+    /// Not accepted any more once this day has ended in the tenant's zone.
+    pub expires: Option<Date>,
+}
+
+impl Login {
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        let user = section
+            .required_text("user", "\"hr@acme.example\"")
+            .and_then(|user| {
+                section.take(&user, |text| {
+                    if text.is_empty() || text.len() > 255 || text.chars().any(is_unfit) {
+                        Err("a user name is 1 to 255 bytes without control characters")
+                    } else {
+                        Ok(text.to_owned())
+                    }
+                })
+            });
+        let environment = section.parsed("environment", Environment::parse);
+        let rights = section.texts("rights").map(|words| {
+            let mut rights = Rights {
+                upload: false,
+                download: false,
+                delete: false,
+            };
+            for word in &words {
+                match word.content.as_str() {
+                    "upload" => rights.upload = true,
+                    "download" => rights.download = true,
+                    "delete" => rights.delete = true,
+                    _ => section.wrong(word, "expected \"upload\", \"download\" or \"delete\""),
+                }
+            }
+            rights
+        });
+        let allow_from = AllowFrom::read(section);
+        let authorized_keys = section.parsed_list("authorized_keys", AuthorizedKey::parse);
+        let passwords = Password::read_all(section);
+        if !section.has("password") && !section.has("authorized_keys") {
+            section.wrong_section(
+                "nobody can log in: add a [[login.password]] with hash = \"…\" from `rosterd hash-password`, or authorized_keys",
+            );
+        }
+        Some(Self {
+            user: user?,
+            environment: environment.unwrap_or(Environment::Production),
+            rights: rights.unwrap_or(Rights::ALL),
+            allow_from: allow_from?,
+            authorized_keys: authorized_keys.unwrap_or_default(),
+            passwords,
+        })
+    }
+}
+
+impl AllowFrom {
+    fn read(section: &Section<'_>) -> Option<Self> {
+        let words = section.texts("allow_from");
+        if words.as_ref().is_none_or(Vec::is_empty) {
+            section.missing(
+                "allow_from",
+                "[\"203.0.113.0/24\"]; a login without it lets nobody in (for everybody write [\"any\"])",
+            );
+        }
+        let words = words?;
+        if let [only] = words.as_slice()
+            && only.content == "any"
+        {
+            return Some(Self::Any);
+        }
+        let networks = words
+            .iter()
+            .filter_map(|word| section.take(word, parse_network))
+            .collect();
+        Some(Self::Networks(networks))
+    }
+
+    /// Whether a peer at `address` is let in. A v4 address in v6 clothes counts as v4.
+    pub fn contains(&self, address: std::net::IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Networks(networks) => {
+                let address = address.to_canonical();
+                networks.iter().any(|network| network.contains(&address))
+            }
+        }
+    }
+}
+
+impl AuthorizedKey {
+    /// Takes `algorithm base64 [comment]`; the key inside must name the same algorithm.
+    pub fn parse(line: &str) -> Result<Self, &'static str> {
+        const EXPECTED: &str = "expected a public key as in a .pub file, \"ssh-ed25519 AAAA…\"";
+        let mut words = line.split_ascii_whitespace();
+        let algorithm = words.next().ok_or(EXPECTED)?;
+        let blob = words
+            .next()
+            .and_then(|text| STANDARD.decode(text).ok())
+            .ok_or(EXPECTED)?;
+        let (length, rest) = blob.split_first_chunk::<4>().ok_or(EXPECTED)?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| EXPECTED)?;
+        if rest.get(..length) != Some(algorithm.as_bytes()) {
+            return Err(EXPECTED);
+        }
+        if matches!(algorithm, "ssh-dss") {
+            return Err("DSA keys are broken: use ssh-ed25519");
+        }
+        Ok(Self {
+            algorithm: algorithm.to_owned(),
+            blob,
+        })
+    }
+}
+
+impl Password {
+    fn read_all(login: &Section<'_>) -> Vec<Self> {
+        if login.is_text("password") {
+            login.wrong_key(
+                "password",
+                "a password never stands here in clear: write [[login.password]] with hash = \"…\" from `rosterd hash-password`",
+            );
+            return Vec::new();
+        }
+        let sections = login.sections("password");
+        sections.into_iter().filter_map(Self::read).collect()
+    }
+
+    fn read(section: Section<'_>) -> Option<Self> {
+        let hash = section
+            .required_text(
+                "hash",
+                "\"$argon2id$…\", as `rosterd hash-password` prints it",
+            )
+            .and_then(|hash| section.take(&hash, parse_hash));
+        let expires = section.date("expires");
+        section.finish();
+        Some(Self {
+            hash: hash?,
+            expires,
+        })
+    }
+}
+
+/// An argon2id hash in PHC string form.
+fn parse_hash(text: &str) -> Result<Secret<String>, &'static str> {
+    const EXPECTED: &str =
+        "expected \"$argon2id$…\": run `rosterd hash-password` and paste what it prints";
+    let hash = PasswordHash::new(text).map_err(|_| EXPECTED)?;
+    if text.starts_with("$argon2id$") && hash.salt.is_some() && hash.hash.is_some() {
+        Ok(Secret::new(text.to_owned()))
+    } else {
+        Err(EXPECTED)
+    }
+}
+
+/// A network, or one address.
+pub(super) fn parse_network(text: &str) -> Result<IpNet, &'static str> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
+        .map_err(|_| "expected an address or a network, as \"203.0.113.7\" or \"203.0.113.0/24\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowlist_sees_through_mapped_addresses() {
+        let here = AllowFrom::Networks(vec![parse_network("203.0.113.0/24").unwrap()]);
+        assert!(here.contains("203.0.113.9".parse().unwrap()));
+        assert!(here.contains("::ffff:203.0.113.9".parse().unwrap()));
+        assert!(!here.contains("203.0.114.9".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_key_that_is_not_what_it_says_is_refused() {
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ hr";
+        assert_eq!(AuthorizedKey::parse(key).unwrap().algorithm, "ssh-ed25519");
+        assert!(AuthorizedKey::parse(&key.replacen("ed25519", "rsa", 1)).is_err());
+        assert!(AuthorizedKey::parse("ssh-ed25519").is_err());
+        assert!(AuthorizedKey::parse("ssh-ed25519 AAAA").is_err());
+    }
+}

@@ -1,0 +1,253 @@
+//! TOML text to a checked [`Config`]: every problem at once, each with file, line and key.
+//!
+//! One file a section, its defaults beside it. Comes in: the path of `rosterd.toml`. Goes out: a [`Config`] that needs no more checking, or
+//! the [`Problem`]s. Nothing is made or changed here.
+
+mod document;
+mod limits;
+mod login;
+mod server;
+mod tenant;
+mod transfer;
+mod units;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use document::Problem;
+pub use limits::Limits;
+pub use login::{AllowFrom, AuthorizedKey, Login, Password};
+pub use server::{Database, Log, LogFormat, Retention, Server, Web};
+pub use tenant::Tenant;
+pub use transfer::{Ftps, SessionReuse, Sftp, Tls};
+
+use document::{Document, Section};
+
+use crate::tenant::TenantId;
+
+/// Everything rosterd is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub server: Server,
+    pub database: Database,
+    pub ftps: Option<Ftps>,
+    pub sftp: Option<Sftp>,
+    pub web: Option<Web>,
+    pub tls: Option<Tls>,
+    pub log: Log,
+    pub limits: Limits,
+    pub retention: Retention,
+    pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read at all.
+    #[error("cannot read the configuration {path}: name another with --config or ROSTERD_CONFIG")]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// It was read, and these things are wrong with it.
+    #[error("the configuration has {} {}", .0.len(), if .0.len() == 1 { "problem" } else { "problems" })]
+    Problems(Vec<Problem>),
+}
+
+impl Config {
+    /// Reads and checks `file` and the tenants it names.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+            path: file.to_owned(),
+            source,
+        })?;
+        let document = Document::new(file, &text);
+        let table = document.parse();
+        let section = document.root(&table);
+        let (config, mut problems) = Self::read(&section);
+        section.finish();
+        drop(table);
+        problems.extend(document.into_problems());
+        match config {
+            Some(config) if problems.is_empty() => Ok(config),
+            _ => {
+                problems.sort();
+                problems.dedup();
+                Err(ConfigError::Problems(problems))
+            }
+        }
+    }
+
+    fn read(root: &Section<'_>) -> (Option<Self>, Vec<Problem>) {
+        let server_section = required_section(root, "server");
+        let server = server_section.as_ref().and_then(Server::read);
+        let (tenants, problems) = server_section
+            .as_ref()
+            .map(read_tenants)
+            .unwrap_or_default();
+        let database_section = required_section(root, "database");
+        let database = database_section.as_ref().and_then(Database::read);
+        let ftps_section = root.section("ftps");
+        let ftps = ftps_section
+            .as_ref()
+            .map(Ftps::read)
+            .filter(|ftps| !ftps.is_off());
+        let sftp_section = root.section("sftp");
+        let sftp = sftp_section
+            .as_ref()
+            .map(Sftp::read)
+            .filter(|sftp| !sftp.listen.is_empty());
+        let web_section = root.section("web");
+        let web = web_section.as_ref().and_then(Web::read);
+        let tls_section = root.section("tls");
+        let tls = tls_section.as_ref().and_then(Tls::read);
+        if ftps.is_some() && tls_section.is_none() {
+            root.missing("tls", "a section [tls] with certificate and key, or with generate = true: [ftps] needs them");
+        }
+        let log_section = root.section("log");
+        let log = Log::read(log_section.as_ref());
+        let limits_section = root.section("limits");
+        let limits = limits_section
+            .as_ref()
+            .map(Limits::read)
+            .unwrap_or_default();
+        let retention_section = root.section("retention");
+        let retention = Retention::read(retention_section.as_ref());
+        for section in [
+            server_section,
+            database_section,
+            ftps_section,
+            sftp_section,
+            web_section,
+            tls_section,
+            log_section,
+            limits_section,
+            retention_section,
+        ] {
+            section.map(Section::finish).unwrap_or_default();
+        }
+        let config = server.zip(database).map(|(server, database)| Self {
+            server,
+            database,
+            ftps,
+            sftp,
+            web,
+            tls,
+            log,
+            limits,
+            retention,
+            tenants,
+        });
+        (config, problems)
+    }
+
+    /// The tenant called `name`.
+    pub fn tenant(&self, name: &str) -> Option<&Arc<Tenant>> {
+        TenantId::parse(name)
+            .ok()
+            .and_then(|id| self.tenants.get(&id))
+    }
+}
+
+fn required_section<'d>(root: &Section<'d>, key: &'static str) -> Option<Section<'d>> {
+    if !root.has(key) {
+        root.wrong_section(format!("the section [{key}] is missing"));
+    }
+    root.section(key)
+}
+
+/// Reads every `*.toml` of the tenants' folder, and holds them against each other.
+fn read_tenants(server: &Section<'_>) -> (BTreeMap<TenantId, Arc<Tenant>>, Vec<Problem>) {
+    let mut tenants: BTreeMap<TenantId, Arc<Tenant>> = BTreeMap::new();
+    let mut problems = Vec::new();
+    if !server.has("tenants") {
+        server.missing("tenants", "\"tenants\"");
+    }
+    let Some(folder) = server.path("tenants") else {
+        return (tenants, problems);
+    };
+    let files = match tenant_files(&folder) {
+        Ok(files) => files,
+        Err(error) => {
+            server.wrong_key(
+                "tenants",
+                format!("cannot read the folder {}: {error}", folder.display()),
+            );
+            return (tenants, problems);
+        }
+    };
+    let mut users: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for file in files {
+        let (tenant, found) = match std::fs::read_to_string(&file) {
+            Ok(text) => Tenant::read(&file, &text),
+            Err(error) => (
+                None,
+                vec![Problem::of_file(&file, format!("cannot be read: {error}"))],
+            ),
+        };
+        problems.extend(found);
+        let Some(tenant) = tenant else { continue };
+        for login in &tenant.logins {
+            if let Some(other) = users.insert(login.user.clone(), file.clone()) {
+                problems.push(Problem {
+                    key: Some("login.user".to_owned()),
+                    ..Problem::of_file(
+                        &file,
+                        format!(
+                            "the user \"{}\" stands in {} too",
+                            login.user,
+                            other.display()
+                        ),
+                    )
+                });
+            }
+        }
+        if tenants.contains_key(&tenant.id) {
+            problems.push(Problem {
+                key: Some("name".to_owned()),
+                ..Problem::of_file(
+                    &file,
+                    format!("another file has the tenant \"{}\"", tenant.id),
+                )
+            });
+        }
+        tenants.insert(tenant.id.clone(), Arc::new(tenant));
+    }
+    (tenants, problems)
+}
+
+/// The tenants' files by name; files that begin with a dot are an editor's.
+fn tenant_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let hidden = path
+            .file_name()
+            .is_none_or(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newcomers_configuration_is_fine() {
+        let config = Config::load(Path::new("config/dev.toml")).unwrap();
+        let acme = config.tenant("acme").unwrap();
+        assert_eq!(acme.quota_bytes, 500_000_000, "R0.11");
+        assert_eq!(config.ftps.unwrap().passive_ports, (6980, 7000), "R0.12");
+    }
+}

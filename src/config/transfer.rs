@@ -1,0 +1,176 @@
+//! `[ftps]`, `[sftp]` and `[tls]`: where clients connect, and what we show them.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use crate::config::document::Section;
+use crate::config::login::parse_network;
+use crate::config::server::parse_address;
+
+#[derive(Debug, Clone)]
+pub struct Ftps {
+    pub explicit: Vec<SocketAddr>,
+    pub implicit: Vec<SocketAddr>,
+    /// First and last port, inclusive; `(0, 0)` for any free ports.
+    pub passive_ports: (u16, u16),
+    /// Announced in PASV; none: the address the client connected to.
+    pub passive_address: Option<Ipv4Addr>,
+    /// Announced instead to control peers within a network; the first match wins.
+    pub passive_overrides: Vec<(IpNet, Ipv4Addr)>,
+    pub active_mode: bool,
+    pub tls_session_reuse: SessionReuse,
+}
+
+/// What a data connection's TLS session must have to do with the control connection's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionReuse {
+    Off,
+    Prefer,
+    Require,
+}
+
+#[derive(Debug, Clone)]
+pub struct Sftp {
+    pub listen: Vec<SocketAddr>,
+    pub host_keys: Vec<PathBuf>,
+    /// Make the first host key when it is missing.
+    pub generate: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Make a self-signed pair when it is missing.
+    pub generate: bool,
+}
+
+impl Ftps {
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        let passive_ports = section.parsed("passive_ports", parse_ports);
+        let passive_address = section.parsed("passive_address", |text| match text {
+            "auto" => Ok(None),
+            address => address
+                .parse()
+                .map(Some)
+                .map_err(|_| "expected \"auto\" or an IPv4 address"),
+        });
+        let passive_overrides = section
+            .sections("passive_override")
+            .into_iter()
+            .filter_map(|section| {
+                section.required_text("from", "\"10.0.0.0/8\"");
+                section.required_text("address", "\"192.0.2.1\"");
+                let from = section.parsed("from", parse_network);
+                let address = section.parsed("address", |text| {
+                    text.parse().map_err(|_| "expected an IPv4 address")
+                });
+                section.finish();
+                Some((from?, address?))
+            })
+            .collect();
+        let tls_session_reuse = section.parsed("tls_session_reuse", |text| match text {
+            "off" => Ok(SessionReuse::Off),
+            "prefer" => Ok(SessionReuse::Prefer),
+            "require" => Ok(SessionReuse::Require),
+            _ => Err("expected \"off\", \"prefer\" or \"require\""),
+        });
+        Self {
+            explicit: section
+                .parsed_list("explicit", parse_address)
+                .unwrap_or_default(),
+            implicit: section
+                .parsed_list("implicit", parse_address)
+                .unwrap_or_default(),
+            passive_ports: passive_ports.unwrap_or((6980, 7000)),
+            passive_address: passive_address.flatten(),
+            passive_overrides,
+            active_mode: section.flag("active_mode").unwrap_or(true),
+            tls_session_reuse: tls_session_reuse.unwrap_or(SessionReuse::Prefer),
+        }
+    }
+
+    /// Whether anything listens.
+    pub fn is_off(&self) -> bool {
+        self.explicit.is_empty() && self.implicit.is_empty()
+    }
+}
+
+impl Sftp {
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        let host_keys: Vec<PathBuf> = section
+            .texts("host_keys")
+            .unwrap_or_default()
+            .into_iter()
+            .map(|text| section.folder().join(text.content))
+            .collect();
+        let generate = section.flag("generate").unwrap_or(false);
+        let listen = section
+            .parsed_list("listen", parse_address)
+            .unwrap_or_default();
+        if host_keys.is_empty() && !listen.is_empty() {
+            section.missing("host_keys", "[\"../certs/ssh_host_ed25519\"]");
+        }
+        for key in &host_keys {
+            if !generate && !key.is_file() {
+                section.wrong_key(
+                    "host_keys",
+                    format!(
+                        "there is no file {}: make one with ssh-keygen -t ed25519, or set generate = true",
+                        key.display()
+                    ),
+                );
+            }
+        }
+        Self {
+            listen,
+            host_keys,
+            generate,
+        }
+    }
+}
+
+impl Tls {
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        section.required_text("certificate", "\"../certs/server.pem\"");
+        section.required_text("key", "\"../certs/server.key\"");
+        let generate = section.flag("generate").unwrap_or(false);
+        for key in ["certificate", "key"] {
+            let missing = section.path(key).filter(|path| !path.is_file());
+            if let Some(path) = missing
+                && !generate
+            {
+                section.wrong_key(
+                    key,
+                    format!(
+                        "there is no file {}: put one there, or set generate = true for a self-signed pair",
+                        path.display()
+                    ),
+                );
+            }
+        }
+        Some(Self {
+            certificate: section.path("certificate")?,
+            key: section.path("key")?,
+            generate,
+        })
+    }
+}
+
+/// `first-last`, or `0` for any free ports.
+fn parse_ports(text: &str) -> Result<(u16, u16), &'static str> {
+    const EXPECTED: &str = "expected \"first-last\" as in \"6980-7000\", at most 1000 ports from 1024 on, or \"0\" for any free ones";
+    if text == "0" {
+        return Ok((0, 0));
+    }
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let first: u16 = first.trim().parse().map_err(|_| EXPECTED)?;
+    let last: u16 = last.trim().parse().map_err(|_| EXPECTED)?;
+    if first >= 1024 && first <= last && last - first < 1000 {
+        Ok((first, last))
+    } else {
+        Err(EXPECTED)
+    }
+}
