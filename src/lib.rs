@@ -15,6 +15,8 @@
 pub mod config;
 pub mod tenant;
 
+pub mod mailbox;
+
 pub mod parse;
 pub mod report;
 pub mod roster;
