@@ -15,6 +15,7 @@
 pub mod config;
 pub mod tenant;
 
+pub mod listen;
 pub mod mailbox;
 
 pub mod parse;
@@ -23,3 +24,5 @@ pub mod roster;
 
 pub mod clock;
 pub mod secret;
+pub mod tasks;
+pub mod telemetry;

@@ -1,0 +1,198 @@
+//! The commands before any file: TLS, protection of data connections, login, and the announcement of a passive port.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+
+use tokio::time::timeout_at;
+
+use super::command::{Family, Protection};
+use super::reply::{self, Reply};
+use super::session::{Answer, Member, Session, Stop, answer, refuse};
+use crate::listen::login::{Account, Attempt};
+use crate::secret::Secret;
+
+/// Failed logins in one session before goodbye.
+const FAILED_LOGIN_LIMIT: u32 = 4;
+
+impl Session {
+    /// AUTH: the reply goes out in clear before anything is read as TLS.
+    pub(super) async fn secure(&mut self) -> Answer {
+        if self.control.is_secure() {
+            return refuse(503, "This connection is in TLS already");
+        }
+        self.control
+            .send(&Reply::new(234, "Begin the TLS handshake"))
+            .await?;
+        self.shake_hands().await?;
+        self.user = None;
+        Ok(None)
+    }
+
+    /// Goes over to TLS, within the time for a login.
+    pub(super) async fn shake_hands(&mut self) -> io::Result<()> {
+        let config = self.house.tls.control();
+        let draining = self.tasks.draining().clone();
+        let shaking = timeout_at(self.login_deadline, self.control.secure(config, self.tag));
+        draining
+            .run_until_cancelled(shaking)
+            .await
+            .ok_or(io::ErrorKind::ConnectionAborted)??
+    }
+
+    /// PBSZ: TLS has no such buffer, so any size becomes 0 (RFC 4217 section 8).
+    pub(super) fn protection_buffer(&self) -> Answer {
+        if !self.control.is_secure() {
+            return refuse(503, "Send AUTH TLS first");
+        }
+        answer(200, "PBSZ=0")
+    }
+
+    /// PROT: nothing but P.
+    pub(super) fn protect(&mut self, protection: Protection) -> Answer {
+        if !self.control.is_secure() {
+            return refuse(503, "Send AUTH TLS first");
+        }
+        match protection {
+            Protection::Private => {
+                self.data_protected = true;
+                answer(200, "Data connections use TLS")
+            }
+            Protection::Weaker => refuse(536, "Data connections use TLS: send PROT P"),
+        }
+    }
+
+    /// USER.
+    pub(super) fn name_user(&mut self, name: String) -> Answer {
+        if !self.control.is_secure() {
+            tracing::info!(peer = %self.peer, "a login in clear was refused: the sender must use TLS");
+            return refuse(530, "Send AUTH TLS first");
+        }
+        if self.member.is_some() {
+            return refuse(530, "This session is logged in already");
+        }
+        self.user = Some(name);
+        answer(331, "Send the password")
+    }
+
+    /// PASS.
+    pub(super) async fn log_in(&mut self, password: &Secret<String>) -> Answer {
+        if !self.control.is_secure() {
+            return refuse(530, "Send AUTH TLS first");
+        }
+        let Some(name) = self.user.take() else {
+            return refuse(503, "Send USER first");
+        };
+        let attempt = Attempt {
+            protocol: self.protocol,
+            peer: self.peer,
+            name: &name,
+        };
+        let check = self.house.logins.check_password(attempt, password);
+        let Ok(checked) = timeout_at(self.login_deadline, check).await else {
+            return Err(Stop::Leave(Reply::new(
+                421,
+                "No login for too long: goodbye",
+            )));
+        };
+        let Some(account) = checked else {
+            self.failed_logins += 1;
+            if self.failed_logins >= FAILED_LOGIN_LIMIT {
+                return Err(Stop::Leave(Reply::new(421, "Too many failed logins")));
+            }
+            return refuse(530, "Not logged in");
+        };
+        tracing::Span::current().record("tenant.id", account.tenant.id.as_str());
+        self.house.owners.remember(self.tag, login_of(&account));
+        self.member = Some(Member::new(account, self.protocol));
+        answer(230, "Logged in")
+    }
+
+    /// The account, once logged in.
+    pub(super) fn account(&self) -> Result<&Account, Stop> {
+        match &self.member {
+            Some(member) => Ok(&member.account),
+            None => refuse(530, "Log in first"),
+        }
+    }
+
+    /// PASV, for IPv4. A second one closes the first.
+    pub(super) async fn passive(&mut self) -> Answer {
+        self.account()?;
+        if self.only_epsv {
+            return refuse(503, "EPSV ALL was sent: use EPSV");
+        }
+        let Some(address) = self.announced() else {
+            return refuse(425, "PASV is for IPv4: use EPSV");
+        };
+        let port = self.take_port().await?;
+        Ok(Some(reply::entering_passive(address.octets(), port)))
+    }
+
+    /// EPSV (RFC 2428).
+    pub(super) async fn extended_passive(&mut self, family: Family) -> Answer {
+        self.account()?;
+        match (family, self.local) {
+            (Family::V4, IpAddr::V6(_)) => {
+                return refuse(522, "Not that network protocol, use (2)");
+            }
+            (Family::V6, IpAddr::V4(_)) => {
+                return refuse(522, "Not that network protocol, use (1)");
+            }
+            _ => {}
+        }
+        let port = self.take_port().await?;
+        Ok(Some(reply::entering_extended_passive(port)))
+    }
+
+    async fn take_port(&mut self) -> Result<u16, Stop> {
+        self.lease = None;
+        let Some(lease) = self.ports.lease(self.peer).await else {
+            return refuse(425, "No passive port is free: try again later");
+        };
+        let port = lease.port();
+        self.lease = Some(lease);
+        Ok(port)
+    }
+
+    /// The address for PASV: as configured for this peer's network, or as configured for all, or the one the client has reached us at.
+    fn announced(&self) -> Option<Ipv4Addr> {
+        let announce = &self.house.announce;
+        let own = announce
+            .overrides
+            .iter()
+            .find_map(|(network, address)| network.contains(&self.peer).then_some(*address));
+        own.or(announce.address).or(match self.local {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        })
+    }
+
+    /// STAT without a path.
+    pub(super) fn status(&self) -> Reply {
+        let told = [
+            match self.member {
+                Some(_) => "Logged in",
+                None => "Not logged in",
+            },
+            if self.control.is_secure() {
+                "Commands use TLS"
+            } else {
+                "Commands are in clear: send AUTH TLS"
+            },
+            if self.data_protected {
+                "Data connections use TLS"
+            } else {
+                "Data connections are not protected: send PROT P"
+            },
+        ];
+        Reply::listing(211, "rosterd", told.map(str::to_owned).to_vec())
+    }
+}
+
+/// What two sessions of one login have in common.
+fn login_of(account: &Account) -> String {
+    format!(
+        "{}/{}/{}",
+        account.tenant.id, account.environment, account.user
+    )
+}

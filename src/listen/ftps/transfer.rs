@@ -1,0 +1,319 @@
+//! Transfers: uploads, downloads and listings, from the command to the last reply.
+//!
+//! An upload is begun in the mailbox before 150, so that a name or the quota says no before any data is sent. It counts only when the client
+//! has ended it with `close_notify`; our own `close_notify` goes out before 226.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::command::Type;
+use super::data::{DataStream, Expected, part};
+use super::listing;
+use super::passive::Lease;
+use super::pump::{self, Cut, Patience, Writer, broken_off};
+use super::reply::Reply;
+use super::session::{
+    Answer, Interruption, NextTransfer, Session, Stop, answer, chain, refusal, refuse,
+};
+use crate::clock::{Clock as _, SystemClock};
+use crate::listen::tls::Direction;
+use crate::mailbox::{Arrival, DeliveryId, Entry, EntryKind, MailboxError, Start};
+use crate::telemetry;
+
+impl Session {
+    /// STOR.
+    pub(super) async fn store(&mut self, path: &str) -> Answer {
+        let next = std::mem::take(&mut self.next);
+        let start = match next.offset {
+            0 => Start::Truncate,
+            offset => Start::At(offset),
+        };
+        Box::pin(self.receive(path, start, next)).await
+    }
+
+    /// APPE.
+    pub(super) async fn append(&mut self, path: &str) -> Answer {
+        let next = std::mem::take(&mut self.next);
+        Box::pin(self.receive(path, Start::Append, next)).await
+    }
+
+    async fn receive(&mut self, path: &str, start: Start, next: NextTransfer) -> Answer {
+        self.may_move_data()?;
+        self.may_upload(553)?;
+        let path = self.resolve(553, path)?;
+        let upload = self.ask(move |mailbox| mailbox.begin(&path, start)).await?;
+        let begun = Instant::now();
+        let mut writer = Writer::new(upload);
+        let mut lease = match self.announce_transfer("Send the file").await {
+            Ok(lease) => lease,
+            Err(stop) => {
+                writer.discard().await;
+                return Err(stop);
+            }
+        };
+        let patience = self.patience();
+        let house = Arc::clone(&self.house);
+        let expected = house.expected(self.tag);
+        let tasks = self.tasks.clone();
+        let moving = async {
+            let open = expected.open(&mut lease, Direction::Up);
+            let mut stream = patience.unless_stopped(open).await?;
+            match pump::receive(&mut stream, &mut writer, &patience).await {
+                Ok(received) => {
+                    // The upload is complete, whether or not the sender waits for our `close_notify`.
+                    if let Err(cut) = pump::close(&mut stream, &patience).await {
+                        tracing::debug!(
+                            error = chain(&cut),
+                            "the sender left without our close_notify"
+                        );
+                    }
+                    part(stream, &tasks);
+                    Ok(received)
+                }
+                Err(cut @ Cut::Mailbox(_)) => {
+                    patience
+                        .unless_stopped(async {
+                            pump::hear_out(stream).await;
+                            Err(cut)
+                        })
+                        .await
+                }
+                Err(cut) => Err(cut),
+            }
+        };
+        let attended = self.attend(Box::pin(moving), &patience.stop).await;
+        drop(lease);
+        let received = attended.outcome.and_then(|received| match next.announced {
+            // In TYPE A a sender announces its own size, not that of the bytes with line ends converted.
+            Some(announced) if self.data_type == Type::Image && announced != received => {
+                Err(Cut::NotAsAnnounced)
+            }
+            _ => Ok(()),
+        });
+        if let Err(cut) = received {
+            writer.discard().await;
+            tracing::warn!(reason = chain(&cut), "upload cut");
+            return self.stopped(&cut, attended.interruption).await;
+        }
+        if let Interruption::Gone(error) = attended.interruption {
+            writer.discard().await;
+            tracing::warn!("upload cut: the control connection ended");
+            return Err(error.into());
+        }
+        let reply = match self.finish(writer, begun).await {
+            Ok(arrival) => {
+                let received = format!("Received {} bytes", arrival.size_bytes);
+                Reply::new(226, with_delivery(&received, &arrival))
+            }
+            Err(error) => {
+                tracing::warn!(reason = chain(&error), "upload cut");
+                refusal(&error)
+            }
+        };
+        self.conclude(reply, attended.interruption).await
+    }
+
+    /// From here on nothing stops the upload: it becomes a whole file or an error.
+    async fn finish(&self, writer: Writer, begun: Instant) -> Result<Arrival, MailboxError> {
+        let upload = writer.into_upload().await?;
+        let arrival = tokio::task::spawn_blocking(move || upload.finish())
+            .await
+            .unwrap_or_else(|error| Err(broken_off(error)))?;
+        if let Some(member) = &self.member {
+            let tenant = &member.account.tenant.id;
+            telemetry::count_upload(tenant, self.protocol, arrival.size_bytes);
+        }
+        tracing::info!(
+            delivery.id = arrival.delivery.as_ref().map(DeliveryId::as_str),
+            size_bytes = arrival.size_bytes,
+            duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "upload finished"
+        );
+        Ok(arrival)
+    }
+
+    /// RETR.
+    pub(super) async fn retrieve(&mut self, path: &str) -> Answer {
+        let next = std::mem::take(&mut self.next);
+        self.may_move_data()?;
+        self.may_download()?;
+        let path = self.resolve(550, path)?;
+        let (file, entry) = self.ask(move |mailbox| mailbox.read(&path)).await?;
+        if next.offset > entry.size_bytes {
+            return refuse(550, "The file ends before the offset of REST");
+        }
+        self.give(async |stream, patience| {
+            pump::send_file(stream, file, next.offset, patience).await
+        })
+        .await
+    }
+
+    /// LIST.
+    pub(super) async fn list_long(&mut self, path: Option<&str>) -> Answer {
+        let (entries, _) = self.entries(path).await?;
+        self.give_text(listing::long(&entries, SystemClock.now()))
+            .await
+    }
+
+    /// NLST.
+    pub(super) async fn list_names(&mut self, path: Option<&str>) -> Answer {
+        let (entries, kind) = self.entries(path).await?;
+        let asked = path.unwrap_or_default();
+        let prefix = match (kind, asked.rsplit_once('/')) {
+            (EntryKind::File, Some((folder, _))) => format!("{folder}/"),
+            (EntryKind::Folder, _) if !matches!(asked, "" | "." | "./") => {
+                format!("{}/", asked.trim_end_matches('/'))
+            }
+            _ => String::new(),
+        };
+        self.give_text(listing::names(&entries, &prefix)).await
+    }
+
+    /// MLSD.
+    pub(super) async fn list_facts(&mut self, path: Option<&str>) -> Answer {
+        let (entries, kind) = self.entries(path).await?;
+        if kind == EntryKind::File {
+            return refuse(501, "That is not a folder: use MLST");
+        }
+        let rights = self.account()?.rights;
+        self.give_text(listing::facts(&entries, &self.facts, rights))
+            .await
+    }
+
+    /// What is in a folder, or the one file.
+    async fn entries(&mut self, path: Option<&str>) -> Result<(Vec<Entry>, EntryKind), Stop> {
+        self.next = NextTransfer::default();
+        self.may_move_data()?;
+        let path = self.resolve(550, path.unwrap_or("."))?;
+        self.ask(move |mailbox| {
+            let entry = mailbox.stat(&path)?;
+            Ok(match entry.kind {
+                EntryKind::File => (vec![entry], EntryKind::File),
+                EntryKind::Folder => (mailbox.list(&path)?, EntryKind::Folder),
+            })
+        })
+        .await
+    }
+
+    async fn give_text(&mut self, text: String) -> Answer {
+        self.give(async |stream, patience| {
+            pump::send(stream, text.as_bytes(), patience).await?;
+            pump::close(stream, patience).await
+        })
+        .await
+    }
+
+    /// Opens a data connection, lets `send` use it, and replies.
+    async fn give(
+        &mut self,
+        send: impl AsyncFnOnce(&mut DataStream, &Patience) -> Result<(), Cut>,
+    ) -> Answer {
+        let mut lease = self.announce_transfer("Here it comes").await?;
+        let patience = self.patience();
+        let house = Arc::clone(&self.house);
+        let expected = house.expected(self.tag);
+        let tasks = self.tasks.clone();
+        let moving = async {
+            let open = expected.open(&mut lease, Direction::Down);
+            let mut stream = patience.unless_stopped(open).await?;
+            send(&mut stream, &patience).await?;
+            part(stream, &tasks);
+            Ok(())
+        };
+        let attended = self.attend(Box::pin(moving), &patience.stop).await;
+        drop(lease);
+        match attended.outcome {
+            Ok(()) => {
+                let reply = Reply::new(226, "Sent");
+                self.conclude(reply, attended.interruption).await
+            }
+            Err(cut) => {
+                tracing::debug!(reason = chain(&cut), "download cut");
+                self.stopped(&cut, attended.interruption).await
+            }
+        }
+    }
+
+    /// Whether this session may open data connections at all.
+    fn may_move_data(&self) -> Result<(), Stop> {
+        self.account()?;
+        if self.data_protected {
+            return Ok(());
+        }
+        refuse(522, "Data connections use TLS: send PROT P first")
+    }
+
+    /// Says 150, and gives the port on which the client will come.
+    async fn announce_transfer(&mut self, text: &'static str) -> Result<Lease, Stop> {
+        let Some(lease) = self.lease.take() else {
+            return refuse(425, "Send PASV or EPSV first");
+        };
+        self.control.send(&Reply::new(150, text)).await?;
+        Ok(lease)
+    }
+
+    fn patience(&self) -> Patience {
+        Patience {
+            stall: self.house.limits.stall,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Replies to a transfer that did not come to its end.
+    async fn stopped(&mut self, cut: &Cut, interruption: Interruption) -> Answer {
+        let reply = match cut {
+            Cut::Stopped => Reply::new(426, "Transfer stopped"),
+            Cut::Stalled => Reply::new(426, "Nothing moved for too long: transfer stopped"),
+            Cut::Truncated => Reply::new(
+                426,
+                "The data connection ended without TLS close_notify: not a whole file",
+            ),
+            Cut::NotAsAnnounced => Reply::new(451, "The size is not the one that ALLO announced"),
+            Cut::Broken(_) => Reply::new(426, "The data connection broke"),
+            Cut::NoData(reason) => reason.into(),
+            Cut::Mailbox(error) => refusal(error),
+        };
+        self.conclude(reply, interruption).await
+    }
+
+    /// Replies to a transfer, and to an ABOR during it.
+    async fn conclude(&mut self, reply: Reply, interruption: Interruption) -> Answer {
+        match interruption {
+            Interruption::None => Ok(Some(reply)),
+            Interruption::Aborted => {
+                self.control.send(&reply).await?;
+                answer(226, "ABOR done")
+            }
+            Interruption::Gone(error) => Err(error.into()),
+        }
+    }
+}
+
+impl super::House {
+    /// What a session of this tag expects of its data connections.
+    fn expected(&self, tag: crate::listen::tls::SessionTag) -> Expected<'_> {
+        Expected {
+            tls: &self.tls,
+            owners: &self.owners,
+            reuse: self.reuse,
+            tag,
+            limit: self.limits.data_connect,
+        }
+    }
+}
+
+/// What the sender is told about a file that arrived.
+pub(super) fn with_delivery(what: &str, arrival: &Arrival) -> String {
+    let mut text = what.to_owned();
+    // Writing into a String cannot fail.
+    if let Some(delivery) = &arrival.delivery {
+        write!(text, ", delivery {delivery}").ok();
+    }
+    if let Some(warning) = arrival.warning {
+        write!(text, ". {warning}").ok();
+    }
+    text
+}

@@ -1,0 +1,428 @@
+//! Logins: credentials, allowlist, rights. Every refusal looks the same to the stranger and comes after the same delay; the log has the
+//! true reason.
+//!
+//! An unknown user costs the same work as a known one (a dummy hash is verified), so that neither the answer nor its time tells them apart.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::clock::SharedClock;
+use crate::config::{Login, Tenant};
+use crate::listen::Protocol;
+use crate::mailbox::{Mailbox, Mailboxes};
+use crate::secret::Secret;
+use crate::telemetry::{self, LoginOutcome};
+use crate::tenant::{Environment, LoginName, NameError, Rights};
+
+/// From an attempt to its refusal, whatever the reason.
+const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// Longer passwords are refused without being hashed.
+const PASSWORD_LIMIT_BYTES: usize = 1024;
+/// Characters of a tried name that the log shows.
+const NAME_SHOWN: usize = 64;
+
+/// Someone who says who they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    pub protocol: Protocol,
+    pub peer: IpAddr,
+    /// As sent: `host|user`, `host+user` or `user`.
+    pub name: &'a str,
+}
+
+/// A login that succeeded: what the session may do, and where.
+#[derive(Debug, Clone)]
+pub struct Account {
+    pub tenant: Arc<Tenant>,
+    pub environment: Environment,
+    pub user: String,
+    pub rights: Rights,
+    pub mailbox: Arc<Mailbox>,
+    /// Held for as long as the session lives.
+    _place: Option<Arc<Place>>,
+}
+
+#[cfg(test)]
+impl Account {
+    /// An account that no login stands behind, for tests of a session's rights.
+    pub(crate) fn alone(tenant: Arc<Tenant>, rights: Rights, mailbox: Arc<Mailbox>) -> Self {
+        Self {
+            tenant,
+            environment: mailbox.environment(),
+            user: "hr@acme.example".to_owned(),
+            rights,
+            mailbox,
+            _place: None,
+        }
+    }
+}
+
+/// All logins of all tenants.
+#[derive(Debug)]
+pub struct Logins {
+    hosts: Vec<String>,
+    by_user: HashMap<String, Arc<Known>>,
+    sessions_per_login: usize,
+    /// Password hashing is the dearest thing a stranger can ask for: one at a time per core.
+    hashing: Arc<Semaphore>,
+    dummy_hash: Secret<String>,
+    clock: SharedClock,
+}
+
+#[derive(Debug)]
+struct Known {
+    tenant: Arc<Tenant>,
+    mailbox: Arc<Mailbox>,
+    login: Login,
+    sessions: Mutex<usize>,
+}
+
+/// One of a login's `limits.sessions_per_login`.
+#[derive(Debug)]
+struct Place(Arc<Known>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *self
+            .0
+            .sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) -= 1;
+    }
+}
+
+/// A public key that was offered and not taken.
+#[derive(Debug, Clone, Copy)]
+pub enum RefusedKey<'a> {
+    /// Its signature could not be trusted.
+    Outdated,
+    /// In SSH wire format.
+    Unknown(&'a [u8]),
+}
+
+/// Why a login was refused: for the log, never for the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Refusal {
+    #[error("the name is not one that can be")]
+    BadName,
+    #[error("what stands before the | is not one of server.hosts")]
+    UnknownHost,
+    #[error("no tenant has such a login")]
+    UnknownUser,
+    #[error("its allow_from does not hold this address")]
+    AddressNotAllowed,
+    #[error("the password is wrong")]
+    WrongPassword,
+    #[error("the password has expired")]
+    PasswordExpired,
+    #[error("it has no password, only keys")]
+    NoPassword,
+    #[error("the key is not one of its authorized_keys")]
+    WrongKey,
+    #[error(
+        "its key is RSA signed with SHA-1, or DSA, which is not accepted: the sender's SSH client is too old"
+    )]
+    OutdatedKey,
+    #[error("it has limits.sessions_per_login sessions already")]
+    TooManySessions,
+}
+
+impl Logins {
+    /// The logins of `tenants`, into `mailboxes`.
+    pub fn new<'a>(
+        hosts: Vec<String>,
+        tenants: impl IntoIterator<Item = &'a Arc<Tenant>>,
+        mailboxes: &Mailboxes,
+        sessions_per_login: usize,
+        clock: SharedClock,
+    ) -> Result<Self, argon2::password_hash::Error> {
+        let mut by_user = HashMap::new();
+        for tenant in tenants {
+            for login in &tenant.logins {
+                let Some(mailbox) = mailboxes.mailbox(&tenant.id, login.environment) else {
+                    continue;
+                };
+                let known = Known {
+                    tenant: Arc::clone(tenant),
+                    mailbox,
+                    login: login.clone(),
+                    sessions: Mutex::default(),
+                };
+                by_user.insert(login.user.clone(), Arc::new(known));
+            }
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            hosts,
+            by_user,
+            sessions_per_login,
+            hashing: Arc::new(Semaphore::new(cores)),
+            dummy_hash: Secret::new(hash_password("nobody has this password")?),
+            clock,
+        })
+    }
+
+    /// Checks a password. `None` is a refusal: already delayed and logged; the caller answers 530 or a failure and nothing more.
+    pub async fn check_password(
+        &self,
+        attempt: Attempt<'_>,
+        password: &Secret<String>,
+    ) -> Option<Account> {
+        let started = Instant::now();
+        let known = self.find(attempt);
+        let verdict = self
+            .verify_password(known.as_deref(), attempt.peer, password)
+            .await;
+        let verdict = match (known, verdict) {
+            (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
+            (Ok(known), Ok(())) => self.admit(known),
+        };
+        self.conclude(attempt, started, verdict).await
+    }
+
+    /// Whether this SSH public key may be used to log in, asked before the client signs. Neither delayed nor logged: agents offer many keys.
+    pub fn knows_key(&self, attempt: Attempt<'_>, key_blob: &[u8]) -> bool {
+        self.find(attempt)
+            .and_then(|known| known.check_key(attempt.peer, key_blob))
+            .is_ok()
+    }
+
+    /// Logs and counts that a client went away after this key of its was not taken: it never got to sign.
+    pub fn note_refused_key(&self, attempt: Attempt<'_>, key: RefusedKey<'_>) {
+        let refusal = match key {
+            RefusedKey::Outdated => Some(Refusal::OutdatedKey),
+            RefusedKey::Unknown(blob) => self
+                .find(attempt)
+                .and_then(|known| known.check_key(attempt.peer, blob))
+                .err(),
+        };
+        if let Some(refusal) = refusal {
+            note_refusal(attempt, refusal);
+        }
+    }
+
+    /// Lets the owner of a key in whose signature was verified.
+    pub async fn check_key(&self, attempt: Attempt<'_>, key_blob: &[u8]) -> Option<Account> {
+        let started = Instant::now();
+        let verdict = self.find(attempt).and_then(|known| {
+            known.check_key(attempt.peer, key_blob)?;
+            self.admit(known)
+        });
+        self.conclude(attempt, started, verdict).await
+    }
+
+    fn find(&self, attempt: Attempt<'_>) -> Result<Arc<Known>, Refusal> {
+        let name = LoginName::parse(attempt.name, &self.hosts).map_err(|error| {
+            if error == NameError::UnknownHost {
+                Refusal::UnknownHost
+            } else {
+                Refusal::BadName
+            }
+        })?;
+        self.by_user
+            .get(name.user())
+            .cloned()
+            .ok_or(Refusal::UnknownUser)
+    }
+
+    /// Does the same work whether or not there is such a login, and whether or not it may come from there.
+    async fn verify_password(
+        &self,
+        known: Result<&Known, &Refusal>,
+        peer: IpAddr,
+        password: &Secret<String>,
+    ) -> Result<(), Refusal> {
+        let today = |tenant: &Tenant| self.clock.now().to_zoned(tenant.time_zone.clone()).date();
+        let (hashes, otherwise) = match known {
+            Err(refusal) => (Vec::new(), *refusal),
+            Ok(known) if !known.login.allow_from.contains(peer) => {
+                (Vec::new(), Refusal::AddressNotAllowed)
+            }
+            Ok(known) if known.login.passwords.is_empty() => (Vec::new(), Refusal::NoPassword),
+            Ok(known) => {
+                let today = today(&known.tenant);
+                let live: Vec<_> = known
+                    .login
+                    .passwords
+                    .iter()
+                    .filter(|password| password.expires.is_none_or(|last_day| today <= last_day))
+                    .map(|password| password.hash.clone())
+                    .collect();
+                let otherwise = if live.is_empty() {
+                    Refusal::PasswordExpired
+                } else {
+                    Refusal::WrongPassword
+                };
+                (live, otherwise)
+            }
+        };
+        if password.reveal().len() > PASSWORD_LIMIT_BYTES {
+            return Err(otherwise);
+        }
+        let genuine = !hashes.is_empty();
+        let hashes = if genuine {
+            hashes
+        } else {
+            vec![self.dummy_hash.clone()]
+        };
+        let password = password.clone();
+        let Ok(permit) = Arc::clone(&self.hashing).acquire_owned().await else {
+            return Err(otherwise);
+        };
+        let matched = tokio::task::spawn_blocking(move || {
+            let matched = hashes.iter().any(|hash| {
+                Argon2::default()
+                    .verify_password(password.reveal().as_bytes(), hash.reveal().as_str())
+                    .is_ok()
+            });
+            drop(permit);
+            matched
+        })
+        .await
+        .unwrap_or(false);
+        if genuine && matched {
+            Ok(())
+        } else {
+            Err(otherwise)
+        }
+    }
+
+    fn admit(&self, known: Arc<Known>) -> Result<Account, Refusal> {
+        {
+            let mut sessions = known
+                .sessions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if *sessions >= self.sessions_per_login {
+                return Err(Refusal::TooManySessions);
+            }
+            *sessions += 1;
+        }
+        let place = Arc::new(Place(known));
+        let known = &place.0;
+        Ok(Account {
+            tenant: Arc::clone(&known.tenant),
+            environment: known.login.environment,
+            user: known.login.user.clone(),
+            rights: known.login.rights,
+            mailbox: Arc::clone(&known.mailbox),
+            _place: Some(Arc::clone(&place)),
+        })
+    }
+
+    /// Logs the outcome and, for a refusal, waits.
+    async fn conclude(
+        &self,
+        attempt: Attempt<'_>,
+        started: Instant,
+        verdict: Result<Account, Refusal>,
+    ) -> Option<Account> {
+        let (protocol, peer) = (attempt.protocol.as_str(), attempt.peer.to_canonical());
+        match verdict {
+            Ok(account) => {
+                telemetry::count_login(attempt.protocol, LoginOutcome::Accepted);
+                tracing::info!(
+                    protocol,
+                    %peer,
+                    login = account.user,
+                    tenant.id = %account.tenant.id,
+                    environment = account.environment.as_str(),
+                    "logged in"
+                );
+                Some(account)
+            }
+            Err(refusal) => {
+                note_refusal(attempt, refusal);
+                tokio::time::sleep_until(started + REFUSAL_DELAY).await;
+                None
+            }
+        }
+    }
+}
+
+fn note_refusal(attempt: Attempt<'_>, refusal: Refusal) {
+    let (protocol, peer) = (attempt.protocol.as_str(), attempt.peer.to_canonical());
+    telemetry::count_login(attempt.protocol, LoginOutcome::Refused);
+    tracing::warn!(protocol, %peer, login = Shown(attempt.name).to_string(), "login refused: {refusal}");
+}
+
+impl Known {
+    fn check_key(&self, peer: IpAddr, key_blob: &[u8]) -> Result<(), Refusal> {
+        if !self.login.allow_from.contains(peer) {
+            return Err(Refusal::AddressNotAllowed);
+        }
+        if self
+            .login
+            .authorized_keys
+            .iter()
+            .any(|key| key.blob == key_blob)
+        {
+            Ok(())
+        } else {
+            Err(Refusal::WrongKey)
+        }
+    }
+}
+
+/// An argon2id hash of `password` in PHC string form, with a salt of its own.
+pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
+    Argon2::default()
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+}
+
+/// A stranger's text, escaped and capped.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars().take(NAME_SHOWN) {
+            if c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric() {
+                write!(f, "{c}")?;
+            } else {
+                write!(f, "{}", c.escape_unicode())?;
+            }
+        }
+        if self.0.chars().nth(NAME_SHOWN).is_some() {
+            f.write_str("…")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tried_name_is_shown_without_its_control_characters_and_not_at_length() {
+        assert_eq!(
+            Shown("hr\r\n\u{1b}[31m").to_string(),
+            "hr\\u{d}\\u{a}\\u{1b}[31m"
+        );
+        assert_eq!(Shown(&"x".repeat(500)).to_string().chars().count(), 65);
+    }
+
+    #[test]
+    fn a_hash_verifies_its_own_password_only() {
+        let hash = hash_password("Correct horse").unwrap();
+        assert!(hash.starts_with("$argon2id$"));
+        assert!(
+            Argon2::default()
+                .verify_password(b"Correct horse", hash.as_str())
+                .is_ok()
+        );
+        assert!(
+            Argon2::default()
+                .verify_password(b"correct horse", hash.as_str())
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! Connections to sessions: protocols, logins and limits. Never sees the meaning of a file.
+
+pub mod accept;
+pub mod ftps;
+pub mod login;
+pub mod tls;
+
+/// How a client speaks to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// FTPS from the first byte (R0.14).
+    Ftps,
+    /// FTP with AUTH TLS (R0.13).
+    Ftpes,
+    /// SFTP over SSH (R0.05).
+    Sftp,
+}
+
+impl Protocol {
+    /// The label in logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ftps => "ftps",
+            Self::Ftpes => "ftpes",
+            Self::Sftp => "sftp",
+        }
+    }
+}
