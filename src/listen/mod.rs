@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod ftps;
 pub mod login;
+pub mod sftp;
 pub mod tls;
 
 /// How a client speaks to us.

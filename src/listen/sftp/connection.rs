@@ -1,0 +1,228 @@
+//! One connection from accept to end, and its deadlines: to log in, between requests, without a byte of an upload, and at shutdown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::Disconnect;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
+
+use super::Shared;
+use super::pulse::{Pulse, Severable};
+use super::session::{Client, SessionError};
+use crate::config::Limits;
+use crate::listen::Protocol;
+use crate::listen::accept::Pass;
+use crate::telemetry;
+
+/// How long a client may take to go once it was told to.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why we end a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Ended {
+    #[error("no login in time")]
+    NoLogin,
+    #[error("idle for too long")]
+    Idle,
+    #[error("no byte of an upload for too long")]
+    Stalled,
+    #[error("the server is shutting down")]
+    Shutdown,
+}
+
+/// Serves the connection until one side ends it. `pass` is its place, free again afterwards.
+pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, pass: Pass) {
+    let session = uuid::Uuid::now_v7().simple().to_string();
+    let span = tracing::info_span!(
+        "session",
+        session.id = session,
+        protocol = Protocol::Sftp.as_str(),
+        tenant.id = tracing::field::Empty,
+    );
+    let within = span.clone();
+    converse(&shared, stream, peer, span)
+        .instrument(within)
+        .await;
+    drop(pass);
+}
+
+async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, span: Span) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "the connection is gone before it began");
+        return;
+    }
+    let pulse = Pulse::new();
+    // Also when this task is aborted, which russh's own would survive.
+    let _severed = pulse.severed().clone().drop_guard();
+    let ip = peer.ip().to_canonical();
+    let client = Client::new(Arc::clone(shared), ip, Arc::clone(&pulse), span);
+    let stream = Severable::new(stream, &pulse);
+    let talk = async {
+        let ssh = Arc::clone(&shared.ssh);
+        let running = russh::server::run_stream(ssh, stream, client).await?;
+        pulse.keep(running.handle());
+        running.await
+    };
+    tokio::pin!(talk);
+    let outcome = tokio::select! {
+        outcome = &mut talk => outcome,
+        ended = overdue(&pulse, &shared.limits, shared.tasks.draining()) => {
+            tracing::debug!(reason = %ended, "the connection is ended");
+            say_goodbye(&pulse, ended).await;
+            if let Ok(outcome) = tokio::time::timeout(GOODBYE, &mut talk).await {
+                outcome
+            } else {
+                pulse.severed().cancel();
+                talk.await
+            }
+        }
+    };
+    match outcome {
+        Ok(()) => tracing::debug!("session ends"),
+        // Nobody cancels that task, so it panicked.
+        Err(SessionError::Ssh(russh::Error::Join(_))) => {
+            telemetry::count_panic("sftp");
+            tracing::error!("a session panicked, which is a bug in rosterd or its SSH library");
+        }
+        // An admin must hear why an old client cannot connect. What the client offers is its bytes and stays out of the log.
+        Err(SessionError::Ssh(russh::Error::NoCommonAlgo { kind, .. })) => {
+            tracing::info!(peer = %ip, ?kind, "an SSH client offers no algorithm that is accepted here");
+        }
+        Err(error) => tracing::debug!(%error, "session ends"),
+    }
+}
+
+/// Waits until a deadline of ours has passed.
+async fn overdue(pulse: &Arc<Pulse>, limits: &Limits, draining: &CancellationToken) -> Ended {
+    let mut logged_in = pulse.logged_in();
+    tokio::select! {
+        biased;
+        _ = logged_in.wait_for(|logged_in| *logged_in) => {}
+        () = draining.cancelled() => return Ended::Shutdown,
+        () = tokio::time::sleep(limits.login_deadline) => return Ended::NoLogin,
+    }
+    let mut files = pulse.files();
+    let finished = async {
+        draining.cancelled().await;
+        // The pulse lives longer than this, so the error cannot occur.
+        let _closed = files
+            .wait_for(|files| files.uploads + files.downloads == 0)
+            .await
+            .is_err();
+    };
+    tokio::select! {
+        () = finished => Ended::Shutdown,
+        ended = silent(pulse, limits) => ended,
+    }
+}
+
+/// Waits until nothing has come for too long.
+async fn silent(pulse: &Arc<Pulse>, limits: &Limits) -> Ended {
+    let shortest = limits.idle.min(limits.stall);
+    let look = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(15));
+    loop {
+        tokio::time::sleep(look).await;
+        let silence = pulse.silence();
+        let uploads = pulse.files().borrow().uploads;
+        if uploads > 0 && silence >= limits.stall {
+            return Ended::Stalled;
+        }
+        if uploads == 0 && silence >= limits.idle {
+            return Ended::Idle;
+        }
+    }
+}
+
+/// Tells the client, when it is far enough to understand and reads.
+async fn say_goodbye(pulse: &Pulse, ended: Ended) {
+    let Some(handle) = pulse.handle() else {
+        pulse.severed().cancel();
+        return;
+    };
+    let said = handle.disconnect(
+        Disconnect::ByApplication,
+        ended.to_string(),
+        "en".to_owned(),
+    );
+    if !matches!(tokio::time::timeout(GOODBYE, said).await, Ok(Ok(()))) {
+        pulse.severed().cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_mins(1);
+    const SHORT: Duration = Duration::from_millis(30);
+
+    fn limits(login_deadline: Duration, idle: Duration, stall: Duration) -> Limits {
+        Limits {
+            connections: 1,
+            connections_per_address: 1,
+            sessions_per_login: 1,
+            login_deadline,
+            idle,
+            stall,
+            data_connect: LONG,
+            drain: LONG,
+            file_size_bytes: 0,
+            rows: 0,
+            columns: 0,
+            cell_length_bytes: 0,
+            import_memory_bytes: 0,
+            import_time: LONG,
+            ban_failures: 0,
+            ban_window: LONG,
+            ban_time: LONG,
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_log_in_in_time_is_ended() {
+        let limits = limits(SHORT, LONG, LONG);
+        let ended = overdue(&Pulse::new(), &limits, &CancellationToken::new()).await;
+        assert_eq!(ended, Ended::NoLogin);
+    }
+
+    #[tokio::test]
+    async fn an_idle_session_ends_but_not_while_a_request_is_answered() {
+        let limits = limits(LONG, SHORT, LONG);
+        let (pulse, draining) = (Pulse::new(), CancellationToken::new());
+        pulse.log_in();
+        let working = pulse.work();
+        let busy = tokio::time::timeout(SHORT * 4, overdue(&pulse, &limits, &draining));
+        assert!(busy.await.is_err());
+        drop(working);
+        assert_eq!(overdue(&pulse, &limits, &draining).await, Ended::Idle);
+    }
+
+    #[tokio::test]
+    async fn an_upload_has_the_stall_limit_instead_of_the_idle_one() {
+        let (pulse, draining) = (Pulse::new(), CancellationToken::new());
+        pulse.log_in();
+        let _upload = pulse.upload();
+        let patient = limits(LONG, SHORT, LONG);
+        let going = tokio::time::timeout(SHORT * 4, overdue(&pulse, &patient, &draining));
+        assert!(going.await.is_err());
+        let ended = overdue(&pulse, &limits(LONG, LONG, SHORT), &draining).await;
+        assert_eq!(ended, Ended::Stalled);
+    }
+
+    #[tokio::test]
+    async fn a_drain_waits_for_open_files_and_for_nothing_else() {
+        let limits = limits(LONG, LONG, LONG);
+        let (pulse, draining) = (Pulse::new(), CancellationToken::new());
+        draining.cancel();
+        assert_eq!(overdue(&pulse, &limits, &draining).await, Ended::Shutdown);
+        pulse.log_in();
+        let upload = pulse.upload();
+        let waiting = tokio::time::timeout(SHORT, overdue(&pulse, &limits, &draining));
+        assert!(waiting.await.is_err());
+        drop(upload);
+        assert_eq!(overdue(&pulse, &limits, &draining).await, Ended::Shutdown);
+    }
+}

@@ -1,0 +1,164 @@
+//! What one channel has open: downloads, uploads and listings, by the numbers the client knows them under.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::packet::HandleId;
+use super::pulse::OpenFile;
+use super::reply::{HANDLES_LIMIT, Refusal, Status};
+use crate::mailbox::{Entry, MailboxPath, Upload};
+
+/// Listings are held in memory, so there may be fewer of them.
+const FOLDERS_LIMIT: usize = 8;
+
+/// Something open.
+#[derive(Debug)]
+pub(super) enum Open {
+    Download(Download),
+    Upload(Incoming),
+    Folder(Listing),
+}
+
+/// A file being read.
+#[derive(Debug)]
+pub(super) struct Download {
+    pub(super) file: Arc<File>,
+    pub(super) entry: Entry,
+    pub(super) _open: OpenFile,
+}
+
+/// A file being written.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    pub(super) path: MailboxPath,
+    /// Opened with APPEND: offsets do not count.
+    pub(super) append: bool,
+    pub(super) began: Instant,
+    pub(super) receiving: Receiving,
+    pub(super) open: OpenFile,
+}
+
+/// Whether an upload can still become a file.
+#[derive(Debug)]
+pub(super) enum Receiving {
+    Going(Box<Upload>),
+    /// The first refusal; every later WRITE and the CLOSE get it too.
+    Failed(Refusal),
+    /// Its bytes are being written right now.
+    Away,
+}
+
+/// What is left of a folder to tell.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub(super) path: MailboxPath,
+    pub(super) rest: std::vec::IntoIter<Entry>,
+}
+
+/// All of it. Dropped, it cuts the uploads, and says so.
+#[derive(Debug)]
+pub(super) struct Handles {
+    last: u32,
+    open: HashMap<u32, Open>,
+    span: tracing::Span,
+}
+
+impl Handles {
+    /// None yet; `span` is where a cut is logged.
+    pub(super) fn new(span: tracing::Span) -> Self {
+        Self {
+            last: 0,
+            open: HashMap::new(),
+            span,
+        }
+    }
+
+    /// Refuses when too much is open here, or with `files` open on all channels of the connection. Asked before anything is opened.
+    pub(super) fn check_room(&self, files: usize) -> Result<(), Refusal> {
+        if self.open.len().max(files) < HANDLES_LIMIT {
+            Ok(())
+        } else {
+            Err(too_many())
+        }
+    }
+
+    /// Refuses when too many folders are open.
+    pub(super) fn check_room_for_folder(&self) -> Result<(), Refusal> {
+        let folders = self.open.values();
+        let folders = folders.filter(|open| matches!(open, Open::Folder(_)));
+        if folders.count() < FOLDERS_LIMIT {
+            self.check_room(0)
+        } else {
+            Err(too_many())
+        }
+    }
+
+    /// Gives it a number that this channel has not used yet.
+    pub(super) fn insert(&mut self, open: Open) -> Result<HandleId, Refusal> {
+        self.last = self.last.checked_add(1).ok_or_else(too_many)?;
+        self.open.insert(self.last, open);
+        Ok(HandleId(self.last))
+    }
+
+    pub(super) fn find(&mut self, handle: HandleId) -> Result<&mut Open, Refusal> {
+        self.open.get_mut(&handle.0).ok_or_else(unknown)
+    }
+
+    pub(super) fn remove(&mut self, handle: HandleId) -> Result<Open, Refusal> {
+        self.open.remove(&handle.0).ok_or_else(unknown)
+    }
+
+    /// The upload behind a handle.
+    pub(super) fn incoming(&mut self, handle: HandleId) -> Result<&mut Incoming, Refusal> {
+        match self.find(handle)? {
+            Open::Upload(incoming) => Ok(incoming),
+            Open::Download(_) | Open::Folder(_) => Err(Refusal::new(
+                Status::PermissionDenied,
+                "This handle is not open for writing",
+            )),
+        }
+    }
+}
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        let mut cut = Vec::new();
+        for (_, open) in self.open.drain() {
+            if let Open::Upload(incoming) = open
+                && let Receiving::Going(upload) = incoming.receiving
+            {
+                self.span.in_scope(|| {
+                    tracing::warn!(
+                        size_bytes = upload.size_bytes(),
+                        duration_ms = duration_ms(incoming.began),
+                        "upload cut: the connection or channel ended before SSH_FXP_CLOSE"
+                    );
+                });
+                cut.push((upload, incoming.open));
+            }
+        }
+        if cut.is_empty() {
+            return;
+        }
+        // Dropping an upload removes its staged file.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(move || drop(cut)));
+        }
+    }
+}
+
+/// Milliseconds since `began`, for a log line.
+pub(super) fn duration_ms(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn too_many() -> Refusal {
+    Refusal::new(Status::Failure, "Too many open files: close some first")
+}
+
+fn unknown() -> Refusal {
+    Refusal::new(Status::Failure, "No such handle")
+}

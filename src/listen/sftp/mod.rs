@@ -1,0 +1,181 @@
+//! SFTP: russh speaks SSH below, the SFTP packets above are ours.
+//!
+//! `connection` keeps a connection's deadlines, `session` answers what russh reports, `channel` carries out SFTP requests in the
+//! mailbox, `reads` sends what downloads ask for; `packet` and `reply` are the bytes of requests and answers. An upload is finished
+//! by `SSH_FXP_CLOSE` on its handle and by nothing else: a connection, channel or session that ends before it drops the upload.
+
+mod channel;
+mod connection;
+mod handles;
+mod host_key;
+mod packet;
+mod pulse;
+mod reads;
+mod reply;
+mod session;
+mod settings;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket};
+
+pub use self::host_key::HostKeyError;
+use crate::config::{self, Limits};
+use crate::listen::Protocol;
+use crate::listen::accept::Door;
+use crate::listen::login::Logins;
+use crate::tasks::Tasks;
+use crate::telemetry;
+
+/// Connections that wait to be accepted: a night's senders often come in the same second.
+const BACKLOG: u32 = 1024;
+/// After an accept that failed, mostly for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// SFTP listeners that are bound and not yet served.
+#[derive(Debug)]
+pub struct SftpServer {
+    listeners: Vec<(TcpListener, SocketAddr)>,
+    fingerprints: Vec<String>,
+    ssh: Arc<russh::server::Config>,
+    logins: Arc<Logins>,
+    door: Arc<Door>,
+    limits: Limits,
+}
+
+/// Why SFTP cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    #[error(transparent)]
+    HostKey(#[from] HostKeyError),
+    #[error(
+        "cannot listen on {address} for SFTP, the port is in use: stop the other program or change sftp.listen"
+    )]
+    InUse {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error(
+        "cannot listen on {address} for SFTP, not permitted: take a port from 1024 on in sftp.listen, or grant CAP_NET_BIND_SERVICE"
+    )]
+    NotPermitted {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot listen on {address} for SFTP: take an address of this machine in sftp.listen")]
+    Address {
+        address: SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What all sessions share.
+struct Shared {
+    ssh: Arc<russh::server::Config>,
+    logins: Arc<Logins>,
+    limits: Limits,
+    tasks: Tasks,
+}
+
+impl SftpServer {
+    /// Loads the host keys and binds every address.
+    pub fn bind(
+        config: &config::Sftp,
+        logins: Arc<Logins>,
+        door: Arc<Door>,
+        limits: &Limits,
+    ) -> Result<Self, BindError> {
+        let keys = host_key::load(config)?;
+        let fingerprints = keys.iter().map(host_key::fingerprint).collect();
+        let listeners = config
+            .listen
+            .iter()
+            .map(|address| listen(*address))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            listeners,
+            fingerprints,
+            ssh: Arc::new(settings::ssh(keys)),
+            logins,
+            door,
+            limits: limits.clone(),
+        })
+    }
+
+    /// Where it listens; with port 0 in the configuration, the port it got.
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|(_, address)| *address).collect()
+    }
+
+    /// `SHA256:…` of each host key, in the order of the configuration.
+    pub fn fingerprints(&self) -> &[String] {
+        &self.fingerprints
+    }
+
+    /// Accepts connections in `sessions` until it drains. Then sessions end as soon as they have no file open.
+    pub fn serve(self, sessions: &Tasks) {
+        let shared = Arc::new(Shared {
+            ssh: self.ssh,
+            logins: self.logins,
+            limits: self.limits,
+            tasks: sessions.clone(),
+        });
+        for (listener, address) in self.listeners {
+            let shared = Arc::clone(&shared);
+            let door = Arc::clone(&self.door);
+            drop(sessions.spawn("sftp listener", accept(listener, address, shared, door)));
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+    let bind = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bind().map_err(|source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => BindError::InUse { address, source },
+        io::ErrorKind::PermissionDenied => BindError::NotPermitted { address, source },
+        _ => BindError::Address { address, source },
+    })
+}
+
+/// Ends when the tasks drain and not before.
+async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>, door: Arc<Door>) {
+    let draining = shared.tasks.draining().clone();
+    loop {
+        let accepted = tokio::select! {
+            () = draining.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => match door.admit(peer.ip()) {
+                Ok(pass) => {
+                    let served = connection::serve(Arc::clone(&shared), stream, peer, pass);
+                    drop(shared.tasks.spawn("sftp session", served));
+                }
+                Err(full) => {
+                    telemetry::count_refused_connection(Protocol::Sftp);
+                    tracing::debug!(peer = %peer.ip(), reason = %full, "connection refused");
+                }
+            },
+            Err(error) => {
+                tracing::warn!(%error, %address, "cannot accept a connection: trying on");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! One SSH connection as russh tells it: who logs in, which channels open, and what comes on them. Everything but the SFTP subsystem is refused.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use russh::keys::{Algorithm, PublicKey};
+use russh::server::{
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+};
+use russh::{ChannelId, ChannelOpenFailure, Pty};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{Instrument as _, Span};
+
+use super::channel::Channel;
+use super::pulse::Pulse;
+use super::{Shared, reads, settings};
+use crate::listen::Protocol;
+use crate::listen::login::{Account, Attempt, RefusedKey};
+use crate::secret::Secret;
+use crate::telemetry::SessionGauge;
+
+/// Channels of one connection at a time.
+const CHANNELS_LIMIT: usize = 4;
+/// Answers that wait for a client that asks on but does not read.
+const UNREAD_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// What `ssh` and `scp -O` show.
+const SFTP_ONLY: &str = "This server takes files over SFTP only: use sftp, or scp without -O. There is no shell here.\r\n";
+
+/// Why a session ends that the client did not end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error(transparent)]
+    Ssh(#[from] russh::Error),
+    #[error("the client asks on without reading the answers")]
+    Unread,
+}
+
+/// See the module.
+pub(super) struct Client {
+    shared: Arc<Shared>,
+    peer: IpAddr,
+    pulse: Arc<Pulse>,
+    span: Span,
+    login: Option<Login>,
+    /// The last key that was not taken, with the name it was offered for.
+    refused_offer: Option<(String, Offer)>,
+    channels: HashMap<ChannelId, Subsystem>,
+}
+
+/// Who is logged in.
+struct Login {
+    account: Arc<Account>,
+    _gauge: SessionGauge,
+}
+
+/// A key that a client offered.
+enum Offer {
+    Outdated,
+    Unknown(Vec<u8>),
+}
+
+/// What runs on a channel.
+enum Subsystem {
+    /// Nothing yet.
+    None,
+    Sftp(Box<Sftp>),
+}
+
+struct Sftp {
+    channel: Channel,
+    unread_bytes: usize,
+    /// Ends the queue of reads with the channel.
+    _reads: DropGuard,
+}
+
+impl Client {
+    /// A stranger from `peer`. What happens is logged in `span`.
+    pub(super) fn new(shared: Arc<Shared>, peer: IpAddr, pulse: Arc<Pulse>, span: Span) -> Self {
+        Self {
+            shared,
+            peer,
+            pulse,
+            span,
+            login: None,
+            refused_offer: None,
+            channels: HashMap::new(),
+        }
+    }
+
+    fn attempt<'a>(&self, name: &'a str) -> Attempt<'a> {
+        Attempt {
+            protocol: Protocol::Sftp,
+            peer: self.peer,
+            name,
+        }
+    }
+
+    fn admit(&mut self, account: Option<Account>) -> Auth {
+        let Some(account) = account else {
+            return refused();
+        };
+        self.span.record("tenant.id", account.tenant.id.as_str());
+        self.login = Some(Login {
+            account: Arc::new(account),
+            _gauge: SessionGauge::open(Protocol::Sftp),
+        });
+        Auth::Accept
+    }
+
+    /// Starts SFTP on a channel with nothing on it. The answers to its reads have a task of their own.
+    fn start(&mut self, channel: ChannelId, session: &Session) -> bool {
+        let (Some(login), Some(subsystem @ Subsystem::None)) =
+            (&self.login, self.channels.get_mut(&channel))
+        else {
+            return false;
+        };
+        let (queue, jobs) = mpsc::channel(reads::QUEUE_LIMIT);
+        let closed = CancellationToken::new();
+        let _entered = self.span.enter();
+        drop(self.shared.tasks.spawn(
+            "sftp reads",
+            reads::answer(
+                jobs,
+                session.handle(),
+                channel,
+                closed.clone(),
+                Arc::clone(&self.pulse),
+                self.shared.limits.stall,
+            ),
+        ));
+        *subsystem = Subsystem::Sftp(Box::new(Sftp {
+            channel: Channel::new(Arc::clone(&login.account), Arc::clone(&self.pulse), queue),
+            unread_bytes: 0,
+            _reads: closed.drop_guard(),
+        }));
+        true
+    }
+
+    /// Ends a channel from our side.
+    fn end(
+        &mut self,
+        channel: ChannelId,
+        exit_status: u32,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.channels.remove(&channel);
+        session.exit_status_request(channel, exit_status)?;
+        session.eof(channel)?;
+        session.close(channel)?;
+        Ok(())
+    }
+
+    /// Tells someone who wants a program what this server is.
+    fn refuse_program(
+        &mut self,
+        channel: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        match self.channels.get(&channel) {
+            Some(Subsystem::None) => {
+                session.channel_success(channel)?;
+                session.extended_data(channel, 1, SFTP_ONLY)?;
+                self.end(channel, 1, session)
+            }
+            _ => Ok(session.channel_failure(channel)?),
+        }
+    }
+}
+
+impl Drop for Client {
+    /// A client whose keys were all refused goes away without another word. The admin must hear of it all the same, once.
+    fn drop(&mut self) {
+        let Some((name, offer)) = self.refused_offer.take() else {
+            return;
+        };
+        if self.login.is_some() {
+            return;
+        }
+        let key = match &offer {
+            Offer::Outdated => RefusedKey::Outdated,
+            Offer::Unknown(blob) => RefusedKey::Unknown(blob),
+        };
+        let _entered = self.span.enter();
+        self.shared
+            .logins
+            .note_refused_key(self.attempt(&name), key);
+    }
+}
+
+/// russh forgets a refused method unless it is offered again.
+fn refused() -> Auth {
+    Auth::Reject {
+        proceed_with_methods: Some(settings::methods()),
+        partial_success: false,
+    }
+}
+
+/// RSA with SHA-1.
+fn is_outdated(algorithm: &Algorithm) -> bool {
+    matches!(algorithm, Algorithm::Rsa { hash: None } | Algorithm::Dsa)
+}
+
+fn blob(key: &PublicKey) -> Option<Vec<u8>> {
+    key.to_bytes().ok()
+}
+
+impl Handler for Client {
+    type Error = SessionError;
+
+    async fn auth_none(&mut self, _user: &str) -> Result<Auth, SessionError> {
+        Ok(refused())
+    }
+
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, SessionError> {
+        let password = Secret::new(password.to_owned());
+        let checked = self
+            .shared
+            .logins
+            .check_password(self.attempt(user), &password)
+            .instrument(self.span.clone())
+            .await;
+        Ok(self.admit(checked))
+    }
+
+    async fn auth_publickey_offered(
+        &mut self,
+        user: &str,
+        offer: PublicKeyOffer<'_>,
+    ) -> Result<Auth, SessionError> {
+        let offer = if is_outdated(offer.algorithm) {
+            Offer::Outdated
+        } else {
+            Offer::Unknown(blob(offer.public_key).unwrap_or_default())
+        };
+        if let Offer::Unknown(key) = &offer
+            && self.shared.logins.knows_key(self.attempt(user), key)
+        {
+            return Ok(Auth::Accept);
+        }
+        self.refused_offer = Some((user.to_owned(), offer));
+        Ok(refused())
+    }
+
+    async fn auth_publickey(
+        &mut self,
+        user: &str,
+        key: VerifiedPublicKey<'_>,
+    ) -> Result<Auth, SessionError> {
+        if is_outdated(key.algorithm) {
+            self.refused_offer = Some((user.to_owned(), Offer::Outdated));
+            return Ok(refused());
+        }
+        let Some(key) = blob(key.public_key) else {
+            return Ok(refused());
+        };
+        let checked = self
+            .shared
+            .logins
+            .check_key(self.attempt(user), &key)
+            .instrument(self.span.clone())
+            .await;
+        Ok(self.admit(checked))
+    }
+
+    async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), SessionError> {
+        self.pulse.log_in();
+        self.span.in_scope(|| tracing::debug!("session begins"));
+        Ok(())
+    }
+
+    async fn channel_open_session(
+        &mut self,
+        channel: russh::Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), SessionError> {
+        if self.login.is_none() || self.channels.len() >= CHANNELS_LIMIT {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return Ok(());
+        }
+        // The object is dropped: its bytes come to `data`, not through its queue.
+        self.channels.insert(channel.id(), Subsystem::None);
+        reply.accept().await;
+        Ok(())
+    }
+
+    async fn subsystem_request(
+        &mut self,
+        channel: ChannelId,
+        name: &str,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        if name == "sftp" && self.start(channel, session) {
+            session.channel_success(channel)?;
+        } else {
+            session.channel_failure(channel)?;
+        }
+        Ok(())
+    }
+
+    async fn exec_request(
+        &mut self,
+        channel: ChannelId,
+        _command: &[u8],
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.refuse_program(channel, session)
+    }
+
+    async fn shell_request(
+        &mut self,
+        channel: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.refuse_program(channel, session)
+    }
+
+    async fn pty_request(
+        &mut self,
+        channel: ChannelId,
+        _term: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(session.channel_failure(channel)?)
+    }
+
+    async fn env_request(
+        &mut self,
+        channel: ChannelId,
+        _name: &str,
+        _value: &str,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(session.channel_failure(channel)?)
+    }
+
+    async fn x11_request(
+        &mut self,
+        channel: ChannelId,
+        _single_connection: bool,
+        _protocol: &str,
+        _cookie: &str,
+        _screen: u32,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        Ok(session.channel_failure(channel)?)
+    }
+
+    async fn data(
+        &mut self,
+        channel: ChannelId,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        let Some(Subsystem::Sftp(sftp)) = self.channels.get_mut(&channel) else {
+            return Ok(());
+        };
+        let _working = self.pulse.work();
+        let received = sftp.channel.receive(data);
+        match received.instrument(self.span.clone()).await {
+            Ok(replies) if replies.is_empty() => Ok(()),
+            Ok(replies) => {
+                let replies = replies.into_bytes();
+                if session.has_pending_data(channel) {
+                    sftp.unread_bytes += replies.len();
+                } else {
+                    sftp.unread_bytes = 0;
+                }
+                if sftp.unread_bytes > UNREAD_LIMIT_BYTES {
+                    return Err(SessionError::Unread);
+                }
+                Ok(session.data(channel, replies)?)
+            }
+            Err(broken) => {
+                self.span
+                    .in_scope(|| tracing::debug!(reason = %broken, "SFTP channel broken"));
+                self.end(channel, 1, session)
+            }
+        }
+    }
+
+    /// The client has nothing more to say: what it has open is cut.
+    async fn channel_eof(
+        &mut self,
+        channel: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), SessionError> {
+        if self.channels.contains_key(&channel) {
+            self.end(channel, 0, session)?;
+        }
+        Ok(())
+    }
+
+    async fn channel_close(
+        &mut self,
+        channel: ChannelId,
+        _session: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.channels.remove(&channel);
+        Ok(())
+    }
+}
