@@ -18,9 +18,13 @@ pub mod tenant;
 pub mod listen;
 pub mod mailbox;
 
+pub mod queue;
+
 pub mod parse;
 pub mod report;
 pub mod roster;
+
+pub mod db;
 
 pub mod clock;
 pub mod secret;

@@ -1,0 +1,150 @@
+//! The table `delivery`: what came in, in the order of arrival.
+
+use jiff::Timestamp;
+use sqlx::Row as _;
+
+use super::seen_file::{self, Seen};
+use super::{Db, DbError, instant, stamp, stored};
+use crate::mailbox::{DeliveryId, Fingerprint};
+use crate::tenant::{Environment, Mode, TenantId};
+
+/// A claimed file, its copy already in the archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDelivery {
+    pub id: DeliveryId,
+    pub tenant: TenantId,
+    pub environment: Environment,
+    pub kind: NewKind,
+    /// Path in the mailbox, as `/data/employees.csv`.
+    pub file_name: String,
+    /// Lower-case hex.
+    pub sha256: String,
+    pub size_bytes: u64,
+    pub received_at: Timestamp,
+    /// How the mailbox file looked when it was copied.
+    pub fingerprint: Fingerprint,
+}
+
+/// What a delivery holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewKind {
+    Data {
+        source: String,
+        mode: Mode,
+    },
+    Photo {
+        format: Option<String>,
+        width: Option<u32>,
+        height: Option<u32>,
+    },
+}
+
+/// What recording a delivery came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is there now, and a data delivery has its run and its job.
+    New,
+    /// It was there before: intake died between recording it and emptying the spool.
+    Known,
+}
+
+/// Asked at every scrape, and read from an index alone.
+pub(super) const LAST_DELIVERIES: &str = "SELECT tenant, environment, max(received_at) AS last FROM delivery WHERE kind = 'data' GROUP BY tenant, environment";
+
+impl Db {
+    /// Records a delivery, the look of its file, and for data its run and job: all in one transaction, once per id.
+    pub async fn record_delivery(&self, delivery: &NewDelivery) -> Result<Recorded, DbError> {
+        let received = stamp(delivery.received_at);
+        let (source, mode, format, width, height) = match &delivery.kind {
+            NewKind::Data { source, mode } => {
+                (Some(source.as_str()), Some(*mode), None, None, None)
+            }
+            NewKind::Photo {
+                format,
+                width,
+                height,
+            } => (None, None, format.as_deref(), *width, *height),
+        };
+        let mut transaction = self.begin().await?;
+        let seq: Option<i64> = sqlx::query_scalar(
+            "INSERT INTO delivery (id, tenant, environment, kind, source, mode, file_name, sha256, size_bytes, received_at, photo_format, photo_width, photo_height)
+             VALUES (?1, ?2, ?3, iif(?4 IS NULL, 'photo', 'data'), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT (id) DO NOTHING RETURNING seq",
+        )
+        .bind(delivery.id.as_str())
+        .bind(delivery.tenant.as_str())
+        .bind(delivery.environment.as_str())
+        .bind(source)
+        .bind(mode.map(Mode::as_str))
+        .bind(&delivery.file_name)
+        .bind(&delivery.sha256)
+        .bind(stored(delivery.size_bytes))
+        .bind(&received)
+        .bind(format)
+        .bind(width)
+        .bind(height)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(seq) = seq else {
+            return Ok(Recorded::Known);
+        };
+        seen_file::note(
+            &mut transaction,
+            &delivery.tenant,
+            delivery.environment,
+            &delivery.file_name,
+            &Seen {
+                fingerprint: delivery.fingerprint,
+                sha256: delivery.sha256.clone(),
+            },
+        )
+        .await?;
+        if let NewKind::Data { source, mode } = &delivery.kind {
+            sqlx::query(
+                "INSERT INTO import_run (id, delivery_seq, tenant, environment, outcome) VALUES (?1, ?2, ?3, ?4, 'queued')",
+            )
+            .bind(uuid::Uuid::now_v7().to_string())
+            .bind(seq)
+            .bind(delivery.tenant.as_str())
+            .bind(delivery.environment.as_str())
+            .execute(&mut *transaction)
+            .await?;
+            sqlx::query(
+                "INSERT INTO job (delivery_seq, tenant, environment, source, mode, state) VALUES (?1, ?2, ?3, ?4, ?5, 'queued')",
+            )
+            .bind(seq)
+            .bind(delivery.tenant.as_str())
+            .bind(delivery.environment.as_str())
+            .bind(source)
+            .bind(mode.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(Recorded::New)
+    }
+
+    /// When the last data file came, by tenant and environment.
+    pub async fn last_deliveries(
+        &self,
+    ) -> Result<Vec<(TenantId, Environment, Timestamp)>, DbError> {
+        let rows = sqlx::query(LAST_DELIVERIES).fetch_all(&self.reader).await?;
+        rows.iter()
+            .map(|row| {
+                let tenant = TenantId::parse(row.try_get("tenant")?)
+                    .map_err(|_| DbError::Value { column: "tenant" })?;
+                let environment =
+                    Environment::parse(row.try_get("environment")?).map_err(|_| {
+                        DbError::Value {
+                            column: "environment",
+                        }
+                    })?;
+                Ok((
+                    tenant,
+                    environment,
+                    instant("received_at", row.try_get("last")?)?,
+                ))
+            })
+            .collect()
+    }
+}

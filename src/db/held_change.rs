@@ -1,0 +1,74 @@
+//! The table `held_change`: what a held run would do, for the person who decides about it.
+//!
+//! Written with the verdict `held` and removed when the run leaves it for good: applied, rejected, superseded or given up. The counts of the run stay.
+//! It is never read to apply anything (an approved run reads its file again), so pay and national ids are masked before they get here.
+
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
+
+use super::{Db, DbError, from_json, to_json};
+use crate::roster::person::{Change, ChangeKind};
+
+/// Changes written by one statement.
+const BATCH: usize = 200;
+
+impl Db {
+    /// What a run that waits for a person would change; nothing of any other run.
+    pub(crate) async fn held_changes(&self, run: &str) -> Result<Vec<Change>, DbError> {
+        let rows = sqlx::query(
+            "SELECT h.kind, h.key, h.fields FROM held_change h JOIN import_run r ON r.id = h.run
+             WHERE h.run = ?1 AND r.outcome = 'held' ORDER BY h.position",
+        )
+        .bind(run)
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Change {
+                    kind: ChangeKind::parse(row.try_get("kind")?)
+                        .ok_or(DbError::Value { column: "kind" })?,
+                    employee_id: row.try_get("key")?,
+                    fields: from_json("held_change.fields", row.try_get("fields")?)?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Notes what a held run would do.
+pub(super) async fn write(
+    connection: &mut SqliteConnection,
+    run: &str,
+    changes: impl Iterator<Item = Change>,
+) -> Result<(), DbError> {
+    let mut numbered = (0_i64..).zip(changes);
+    loop {
+        let batch: Vec<_> = numbered.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO held_change (run, position, kind, key, fields) ",
+        );
+        insert.push_values(batch, |mut values, (position, change)| {
+            values
+                .push_bind(run)
+                .push_bind(position)
+                .push_bind(change.kind.as_str())
+                .push_bind(change.employee_id)
+                .push_bind(to_json(&change.fields.masked()));
+        });
+        insert.build().execute(&mut *connection).await?;
+    }
+}
+
+/// Forgets what these runs would have done.
+pub(super) async fn forget(
+    connection: &mut SqliteConnection,
+    runs: &[String],
+) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM held_change WHERE run IN (SELECT value FROM json_each(?1))")
+        .bind(to_json(runs))
+        .execute(connection)
+        .await?;
+    Ok(())
+}

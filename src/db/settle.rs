@@ -1,0 +1,137 @@
+//! The one transaction that ends a run: roster, history, outcome, findings, job, and the older runs that it makes pointless.
+
+use std::borrow::Cow;
+
+use super::change::NewChange;
+use super::person::Place;
+use super::run::Judged;
+use super::{Db, DbError, change, finding, held_change, job, person, roster_version, run};
+use crate::parse::finding::Finding;
+use crate::queue::job::{JobState, LeasedJob};
+use crate::report::run::Outcome;
+use crate::roster::diff::Counts;
+use crate::roster::person::{ChangeKind, FieldChanges};
+use crate::roster::plan::Plan;
+use crate::tenant::Mode;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Verdict<'a> {
+    pub outcome: Outcome,
+    pub reason: Option<&'a str>,
+    pub counts: Counts,
+    /// Digest of the mapping.
+    pub mapping: &'a str,
+    /// Of the roster that the file was compared with.
+    pub roster_version: u64,
+    /// The verdict repeats an admin's rejection of the same bytes.
+    pub rejected: bool,
+    pub findings: &'a [Finding],
+    pub findings_total: u64,
+    /// What is to be written, or shown when the run is held; nothing when it is refused.
+    pub plan: Option<&'a Plan>,
+}
+
+impl Db {
+    /// Writes a verdict, all of it or nothing, and returns the runs that it superseded. The lease must still stand, and the roster be the one that
+    /// was compared.
+    pub async fn settle(
+        &self,
+        leased: &LeasedJob,
+        verdict: &Verdict<'_>,
+    ) -> Result<Vec<String>, DbError> {
+        let now = self.now();
+        let (tenant, environment, source) = (&leased.tenant, leased.environment, &leased.source);
+        let mut transaction = self.begin().await?;
+        let state = match verdict.outcome {
+            Outcome::Held => JobState::Held,
+            _ => JobState::Done,
+        };
+        job::give_back(&mut transaction, leased, state, None).await?;
+        held_change::forget(&mut transaction, std::slice::from_ref(&leased.run)).await?;
+        if let Some(plan) = verdict.plan.filter(|_| state == JobState::Held) {
+            held_change::write(&mut transaction, &leased.run, plan.changes()).await?;
+        } else if let Some(plan) = verdict.plan {
+            let seen = verdict.roster_version;
+            roster_version::expect(&mut transaction, tenant, environment, source, seen).await?;
+            if plan.counts.any_change() {
+                roster_version::advance(&mut transaction, tenant, environment, source, seen)
+                    .await?;
+            }
+            let place = Place {
+                tenant,
+                environment,
+                source,
+                run: &leased.run,
+            };
+            write_plan(&mut transaction, place, now, plan).await?;
+        }
+        let judged = Judged {
+            outcome: verdict.outcome,
+            reason: verdict.reason,
+            mapping: verdict.mapping,
+            roster_version: verdict.roster_version,
+            rejected: verdict.rejected,
+            counts: verdict.counts,
+            findings: verdict.findings_total,
+        };
+        run::judge(&mut transaction, &leased.run, now, &judged).await?;
+        finding::replace(&mut transaction, &leased.run, verdict.findings).await?;
+        let decided = matches!(
+            verdict.outcome,
+            Outcome::Applied | Outcome::NoChange | Outcome::Held
+        );
+        let superseded = if decided && leased.mode == Mode::Full {
+            run::supersede_older(&mut transaction, leased, now).await?
+        } else {
+            Vec::new()
+        };
+        transaction.commit().await?;
+        Ok(superseded)
+    }
+}
+
+async fn write_plan(
+    connection: &mut sqlx::SqliteConnection,
+    place: Place<'_>,
+    now: jiff::Timestamp,
+    plan: &Plan,
+) -> Result<(), DbError> {
+    let first_id = person::next_id(connection).await?;
+    person::add(connection, place, first_id, &plan.joiners).await?;
+    for revised in &plan.revised {
+        person::revise(connection, place.run, revised).await?;
+    }
+    for (id, hash) in &plan.rehashed {
+        person::rehash(connection, *id, *hash).await?;
+    }
+    for (_, known) in &plan.absent {
+        person::leave(connection, place.run, known.id).await?;
+    }
+    let joiners = plan
+        .joiners
+        .iter()
+        .zip(first_id..)
+        .map(|(joiner, person)| NewChange {
+            person,
+            kind: ChangeKind::Joiner,
+            fields: Cow::Owned(joiner.all_new()),
+        });
+    let revised = plan.revised.iter().map(|revised| NewChange {
+        person: revised.person,
+        kind: revised.kind,
+        fields: Cow::Borrowed(&revised.changes),
+    });
+    let absent = plan.absent.iter().map(|(_, known)| NewChange {
+        person: known.id,
+        kind: ChangeKind::Leaver,
+        fields: Cow::Owned(FieldChanges::default()),
+    });
+    change::write(
+        connection,
+        place.run,
+        now,
+        joiners.chain(revised).chain(absent),
+    )
+    .await
+}

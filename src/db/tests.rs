@@ -1,0 +1,353 @@
+//! Every statement of every table, run against a real database.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::mailbox::{DeliveryId, Fingerprint};
+use crate::queue::job::{JobState, MAX_CRASHES, Owner};
+use crate::report::run::Outcome;
+use crate::tenant::{Environment, Mode, TenantId};
+
+struct Bench {
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    db: Db,
+}
+
+fn start() -> Timestamp {
+    "2026-11-22T02:00:00.123456Z".parse().unwrap()
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(start()));
+        let db = open(&folder.path().join("rosterd.db"), &clock)
+            .await
+            .unwrap();
+        Self { folder, clock, db }
+    }
+
+    async fn deliver(&self, tenant: &str, source: &str) -> NewDelivery {
+        let delivery = delivery(tenant, source);
+        let recorded = self.db.record_delivery(&delivery).await.unwrap();
+        assert_eq!(recorded, Recorded::New);
+        delivery
+    }
+
+    async fn sole<T>(&self, sql: &'static str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite> + Send + Unpin,
+    {
+        sqlx::query_scalar(sql)
+            .fetch_one(&self.db.reader)
+            .await
+            .unwrap()
+    }
+}
+
+async fn open(path: &Path, clock: &Arc<ManualClock>) -> Result<Db, DbError> {
+    Db::open(path, clock.clone()).await
+}
+
+fn delivery(tenant: &str, source: &str) -> NewDelivery {
+    NewDelivery {
+        id: DeliveryId::mint(),
+        tenant: TenantId::parse(tenant).unwrap(),
+        environment: Environment::Production,
+        kind: NewKind::Data {
+            source: source.to_owned(),
+            mode: Mode::Full,
+        },
+        file_name: format!("/data/{source}.csv"),
+        sha256: "ab".repeat(32),
+        size_bytes: 12,
+        received_at: start(),
+        fingerprint: Fingerprint {
+            inode: u64::MAX,
+            size_bytes: 12,
+            modified_ns: -1,
+            changed_ns: 2,
+        },
+    }
+}
+
+fn owner(tail: &str) -> Owner {
+    Owner::new(1, tail)
+}
+
+#[tokio::test]
+async fn a_delivery_is_recorded_once_with_run_job_and_look_of_the_file() {
+    let bench = Bench::new().await;
+    let delivery = bench.deliver("acme", "employees").await;
+    let again = bench.db.record_delivery(&delivery).await.unwrap();
+    assert_eq!(again, Recorded::Known);
+    let run = bench.db.run(delivery.id.as_str()).await.unwrap().unwrap();
+    assert_eq!((run.outcome, run.started_at), (Outcome::Queued, None));
+    assert_eq!(bench.db.runs(None, 10).await.unwrap(), [run]);
+    let seen = bench
+        .db
+        .seen_file(&delivery.tenant, delivery.environment, &delivery.file_name)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(seen.fingerprint, delivery.fingerprint);
+    let last = bench.db.last_deliveries().await.unwrap();
+    let received = "2026-11-22T02:00:00.123Z".parse().unwrap();
+    assert_eq!(last, [(delivery.tenant, Environment::Production, received)]);
+}
+
+#[tokio::test]
+async fn a_photo_is_recorded_and_has_no_run() {
+    let bench = Bench::new().await;
+    let photo = NewDelivery {
+        kind: NewKind::Photo {
+            format: Some("png".to_owned()),
+            width: Some(100),
+            height: None,
+        },
+        ..delivery("acme", "x")
+    };
+    assert_eq!(
+        bench.db.record_delivery(&photo).await.unwrap(),
+        Recorded::New
+    );
+    assert_eq!(bench.db.run(photo.id.as_str()).await.unwrap(), None);
+    assert_eq!(bench.db.last_deliveries().await.unwrap(), []);
+    let width: i64 = bench.sole("SELECT photo_width FROM delivery").await;
+    assert_eq!(width, 100);
+}
+
+#[tokio::test]
+async fn the_look_of_a_file_can_be_noted_without_a_delivery() {
+    let bench = Bench::new().await;
+    let delivery = bench.deliver("acme", "employees").await;
+    let moved = Seen {
+        fingerprint: Fingerprint {
+            modified_ns: 99,
+            ..delivery.fingerprint
+        },
+        sha256: delivery.sha256,
+    };
+    let (tenant, path) = (&delivery.tenant, &delivery.file_name);
+    bench
+        .db
+        .note_seen(tenant, Environment::Production, path, &moved)
+        .await
+        .unwrap();
+    let seen = bench
+        .db
+        .seen_file(tenant, Environment::Production, path)
+        .await
+        .unwrap();
+    assert_eq!(seen, Some(moved));
+    let sandbox = bench
+        .db
+        .seen_file(tenant, Environment::Sandbox, path)
+        .await
+        .unwrap();
+    assert_eq!(sandbox, None);
+}
+
+#[tokio::test]
+async fn one_job_at_a_time_for_a_tenant_and_the_newest_full_file_first() {
+    let bench = Bench::new().await;
+    let me = owner("me");
+    let old = bench.deliver("acme", "employees").await;
+    let contractors = bench.deliver("acme", "contractors").await;
+    let new = bench.deliver("acme", "employees").await;
+    let other = bench.deliver("zenith", "employees").await;
+    let first = bench.db.lease_job(&me).await.unwrap().unwrap();
+    assert_eq!(first.delivery, contractors.id);
+    let second = bench.db.lease_job(&me).await.unwrap().unwrap();
+    assert_eq!(second.delivery, other.id);
+    assert_eq!(bench.db.lease_job(&me).await.unwrap(), None);
+    assert_eq!(
+        bench.db.lease_delivery(&me, &old.id).await.unwrap(),
+        Claim::Busy
+    );
+    bench
+        .db
+        .retry_job(&first, start() + Duration::from_secs(10))
+        .await
+        .unwrap();
+    let third = bench.db.lease_job(&me).await.unwrap().unwrap();
+    assert_eq!(third.delivery, new.id);
+    assert_eq!(
+        bench.db.lease_delivery(&me, &contractors.id).await.unwrap(),
+        Claim::Postponed
+    );
+    let error = bench.db.retry_job(&first, start()).await.unwrap_err();
+    assert!(matches!(error, DbError::LeaseLost));
+    let states = bench.db.jobs_by_state().await.unwrap();
+    assert!(states.contains(&(JobState::Running, 2)) && states.contains(&(JobState::Queued, 2)));
+    assert_eq!(
+        bench
+            .db
+            .run(new.id.as_str())
+            .await
+            .unwrap()
+            .unwrap()
+            .outcome,
+        Outcome::Running
+    );
+}
+
+#[tokio::test]
+async fn the_lease_of_a_dead_process_ends_at_once_and_its_tries_count() {
+    let bench = Bench::new().await;
+    let delivery = bench.deliver("acme", "employees").await;
+    for attempt in 1..=MAX_CRASHES {
+        let job = bench.db.lease_job(&owner("dead")).await.unwrap().unwrap();
+        assert_eq!(job.attempts, attempt);
+        assert_eq!(bench.db.expire_leases(|_| false).await.unwrap(), []);
+        let given_up = bench
+            .db
+            .expire_leases(|owner| owner.as_str() == "1:dead")
+            .await
+            .unwrap();
+        assert_eq!(given_up.len(), usize::from(attempt == MAX_CRASHES));
+    }
+    let run = bench.db.run(delivery.id.as_str()).await.unwrap().unwrap();
+    assert_eq!(run.outcome, Outcome::Failed);
+    assert_eq!(
+        bench.db.unreported_runs().await.unwrap(),
+        [run.id.clone().unwrap()]
+    );
+    let other = crate::report::run::Run {
+        outcome: Outcome::Held,
+        ..run.clone()
+    };
+    assert!(!bench.db.mark_reported(&other).await.unwrap());
+    assert_eq!(bench.db.unreported_runs().await.unwrap().len(), 1);
+    assert!(bench.db.mark_reported(&run).await.unwrap());
+    assert_eq!(
+        bench.db.unreported_runs().await.unwrap(),
+        Vec::<String>::new()
+    );
+}
+
+#[tokio::test]
+async fn an_approval_gives_a_parked_or_queued_run_nothing() {
+    let bench = Bench::new().await;
+    let delivery = bench.deliver("acme", "employees").await;
+    let decision = bench.db.approve_run(delivery.id.as_str()).await.unwrap();
+    assert_eq!(decision, Decision::NotHeld(Outcome::Queued));
+    let job = bench.db.lease_job(&owner("me")).await.unwrap().unwrap();
+    bench.db.park_job(&job, "Broken.").await.unwrap();
+    let run = bench.db.run(delivery.id.as_str()).await.unwrap().unwrap();
+    assert_eq!(
+        (run.outcome, run.reason.as_deref()),
+        (Outcome::Failed, Some("Broken."))
+    );
+}
+
+#[tokio::test]
+async fn what_is_committed_is_durable_and_foreign_keys_hold() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.sole::<String>("PRAGMA journal_mode").await, "wal");
+    assert_eq!(bench.sole::<i64>("PRAGMA synchronous").await, 2);
+    assert_eq!(bench.sole::<i64>("PRAGMA foreign_keys").await, 1);
+    bench.db.ping().await.unwrap();
+    let file = std::fs::metadata(bench.folder.path().join("rosterd.db")).unwrap();
+    assert_eq!(
+        std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o777,
+        0o600
+    );
+}
+
+#[tokio::test]
+async fn a_database_is_opened_again_and_a_newer_or_foreign_file_is_refused() {
+    let bench = Bench::new().await;
+    let path = bench.folder.path().join("rosterd.db");
+    bench.deliver("acme", "employees").await;
+    sqlx::query("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', 1, x'00', 0)")
+        .execute(&bench.db.writer)
+        .await
+        .unwrap();
+    bench.db.close().await;
+    let newer = open(&path, &bench.clock).await.unwrap_err();
+    assert!(matches!(newer, DbError::Newer { .. }), "{newer:?}");
+
+    let foreign = bench.folder.path().join("foreign.db");
+    let other = SqlitePool::connect_with(
+        SqliteConnectOptions::new()
+            .filename(&foreign)
+            .create_if_missing(true),
+    )
+    .await
+    .unwrap();
+    sqlx::query("CREATE TABLE chess (game TEXT)")
+        .execute(&other)
+        .await
+        .unwrap();
+    other.close().await;
+    let before = std::fs::read(&foreign).unwrap();
+    let error = open(&foreign, &bench.clock).await.unwrap_err();
+    assert!(matches!(error, DbError::Foreign { .. }), "{error:?}");
+    assert_eq!(std::fs::read(&foreign).unwrap(), before);
+
+    let text = bench.folder.path().join("notes.txt");
+    std::fs::write(
+        &text,
+        "this is a text of some length, and certainly no database\n".repeat(100),
+    )
+    .unwrap();
+    let error = open(&text, &bench.clock).await.unwrap_err();
+    assert!(matches!(error, DbError::Foreign { .. }), "{error:?}");
+
+    let nowhere = open(&bench.folder.path().join("no/rosterd.db"), &bench.clock)
+        .await
+        .unwrap_err();
+    assert!(matches!(nowhere, DbError::Open { .. }), "{nowhere:?}");
+}
+
+#[tokio::test]
+async fn what_every_scrape_asks_for_is_read_from_an_index_alone() {
+    let bench = Bench::new().await;
+    for (query, index) in [
+        (super::run::RUN_COUNTS, "COVERING INDEX import_run_by_place"),
+        (
+            super::delivery::LAST_DELIVERIES,
+            "COVERING INDEX delivery_by_time",
+        ),
+    ] {
+        let steps = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}")))
+            .fetch_all(&bench.db.reader)
+            .await
+            .unwrap();
+        let steps: Vec<String> = steps
+            .iter()
+            .map(|row| sqlx::Row::get(row, "detail"))
+            .collect();
+        assert!(steps.iter().all(|step| step.contains(index)), "{steps:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_table_and_index_is_as_the_migrations_say() {
+    let bench = Bench::new().await;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '%sql%'",
+    )
+    .fetch_all(&bench.db.reader)
+    .await
+    .unwrap();
+    let tables: BTreeSet<_> = tables.iter().map(String::as_str).collect();
+    let expected = [
+        "change",
+        "delivery",
+        "finding",
+        "held_change",
+        "import_run",
+        "job",
+        "person",
+        "roster_version",
+        "seen_file",
+    ];
+    assert_eq!(tables, expected.into());
+}
