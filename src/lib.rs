@@ -18,6 +18,7 @@ pub mod tenant;
 pub mod listen;
 pub mod mailbox;
 
+pub mod intake;
 pub mod queue;
 
 pub mod parse;

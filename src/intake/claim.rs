@@ -1,0 +1,133 @@
+//! From a finished file to its bytes in the archive: copied while they are hashed, or, for a photo, hashed only.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::mailbox::{DeliveryId, Fingerprint, Folder, Stat};
+use crate::parse::photo::{self, Photo};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// What was read of a finished file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Content {
+    /// Lower-case hex.
+    pub(super) sha256: String,
+    pub(super) size_bytes: u64,
+}
+
+/// Copies the file into the archive under the delivery's id, durably; a copy that an earlier attempt left there is replaced. The copy shares
+/// blocks with the file where the file system can do that, and is never a link to it: `cp` onto the mailbox file would rewrite it.
+pub(super) fn copy(
+    mut file: &File,
+    archive: &Folder,
+    delivery: &DeliveryId,
+) -> io::Result<Content> {
+    discard(archive, delivery)?;
+    let mut copy = archive.create(delivery.as_str())?;
+    let content = if rustix::fs::ioctl_ficlone(&copy, file).is_ok() {
+        // The clone cannot change any more; the file can.
+        hash(&copy, io::sink())?
+    } else {
+        hash(&mut file, &mut copy)?
+    };
+    copy.sync_all()?;
+    archive.sync()?;
+    Ok(content)
+}
+
+/// Removes a copy that is not to become a delivery.
+pub(super) fn discard(archive: &Folder, delivery: &DeliveryId) -> io::Result<()> {
+    match archive.remove_file(delivery.as_str()) {
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// Hashes a photo and looks at what picture it is; none if it is no photo by its content.
+pub(super) fn look_at_photo(file: &File) -> io::Result<(Content, Option<Photo>)> {
+    let mut head = Vec::new();
+    file.take(photo::HEAD_BYTES as u64).read_to_end(&mut head)?;
+    let found = photo::identify(&head);
+    let content = hash(head.as_slice().chain(file), io::sink())?;
+    Ok((content, found))
+}
+
+/// What tells this state of a file from another.
+pub(super) fn fingerprint(stat: &Stat) -> Fingerprint {
+    Fingerprint {
+        inode: stat.inode,
+        size_bytes: stat.size_bytes,
+        modified_ns: stat.modified_ns,
+        changed_ns: stat.changed_ns,
+    }
+}
+
+/// The SHA-256 of a file.
+pub(super) fn digest(file: &File) -> io::Result<String> {
+    Ok(hash(file, io::sink())?.sha256)
+}
+
+fn hash(mut from: impl io::Read, mut to: impl io::Write) -> io::Result<Content> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut hasher = Sha256::new();
+    let mut size_bytes = 0;
+    loop {
+        let bytes = match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => buffer.get(..length).unwrap_or_default(),
+            Err(again) if again.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(bytes);
+        to.write_all(bytes)?;
+        size_bytes += bytes.len() as u64;
+    }
+    let mut sha256 = String::with_capacity(64);
+    for byte in hasher.finalize() {
+        write!(sha256, "{byte:02x}").map_err(io::Error::other)?;
+    }
+    Ok(Content { sha256, size_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn a_copy_is_hashed_durable_and_no_link_and_replaces_what_a_crash_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = Folder::open(dir.path()).unwrap();
+        let delivery = DeliveryId::mint();
+        let (left, source) = (dir.path().join(delivery.as_str()), dir.path().join("a.csv"));
+        std::fs::write(&left, "half of an earlier attempt").unwrap();
+        std::fs::write(&source, "abc").unwrap();
+        let content = copy(&File::open(&source).unwrap(), &archive, &delivery).unwrap();
+        assert_eq!((content.sha256.as_str(), content.size_bytes), (ABC, 3));
+        std::fs::write(&source, "overwritten in place").unwrap();
+        assert_eq!(std::fs::read_to_string(&left).unwrap(), "abc");
+        discard(&archive, &delivery).unwrap();
+        discard(&archive, &delivery).unwrap();
+        assert!(!left.try_exists().unwrap());
+    }
+
+    #[test]
+    fn a_photo_is_hashed_whole_and_known_by_its_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("7.jpg");
+        std::fs::write(&path, "abc").unwrap();
+        let (content, photo) = look_at_photo(&File::open(&path).unwrap()).unwrap();
+        assert_eq!((content.sha256.as_str(), photo), (ABC, None));
+        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x64\0\0\0\x80\x08\x02\0\0\0";
+        let large = [&png[..], &vec![0; 500_000]].concat();
+        std::fs::write(&path, &large).unwrap();
+        let (content, photo) = look_at_photo(&File::open(&path).unwrap()).unwrap();
+        assert_eq!(content.size_bytes, large.len() as u64);
+        assert_eq!(photo.map(|it| (it.width, it.height)), Some((100, 128)));
+    }
+}

@@ -1,0 +1,254 @@
+//! Files to deliveries: each finished file is copied into the archive while it is hashed, recorded together with its job, and taken out of the
+//! spool. Files that someone puts into a mailbox locally are found too.
+//!
+//! The watcher only says when to look; what there is to do is read from the disk, at the start, at an interval and at each hint. Never talks
+//! to a client.
+
+mod claim;
+mod collect;
+mod retention;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::SharedClock;
+use crate::config::Retention;
+use crate::db::{Db, DbError};
+use crate::intake::collect::{Collector, Shared};
+use crate::intake::watch::{Hints, Watch};
+use crate::mailbox::Mailboxes;
+use crate::tasks::Tasks;
+
+/// Between two looks at a mailbox in which things change all the time: a look holds up whoever uploads.
+const BREATH: Duration = Duration::from_secs(3);
+/// The same while a local file settles.
+const SHORT_BREATH: Duration = Duration::from_secs(1);
+/// The first wait after a failure; doubled up to the rescan interval.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// Between rescans where the kernel tells nothing.
+const POLL: Duration = Duration::from_secs(2);
+/// Between two looks for what has lain long enough.
+const RETENTION_TICK: Duration = Duration::from_hours(1);
+
+/// How patient intake is.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How long a local file must not have moved until it counts as finished.
+    pub settle: Duration,
+    /// Between rescans when nothing happens.
+    pub rescan: Duration,
+    /// Files read at one time.
+    pub readers: usize,
+    pub retention: Retention,
+}
+
+impl Settings {
+    /// The usual patience.
+    pub const fn new(retention: Retention) -> Self {
+        Self {
+            settle: Duration::from_secs(10),
+            rescan: Duration::from_secs(30),
+            readers: 4,
+            retention,
+        }
+    }
+}
+
+/// Why a pass could not be completed; the next one goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    #[error("cannot read or write the files of a mailbox")]
+    Files(#[source] io::Error),
+    #[error("cannot record a delivery")]
+    Db(#[from] DbError),
+}
+
+/// The intake of all mailboxes.
+#[derive(Debug)]
+pub struct Intake {
+    mailboxes: Arc<Mailboxes>,
+    shared: Shared,
+    settings: Settings,
+}
+
+impl Intake {
+    /// Prepares intake; `queue` is told of every new job.
+    pub fn new(
+        mailboxes: Arc<Mailboxes>,
+        db: Db,
+        clock: SharedClock,
+        settings: Settings,
+        queue: Arc<Notify>,
+    ) -> Self {
+        let shared = Shared {
+            db,
+            clock,
+            reading: Arc::new(Semaphore::new(settings.readers.max(1))),
+            queue,
+        };
+        Self {
+            mailboxes,
+            shared,
+            settings,
+        }
+    }
+
+    /// Takes up all that lies in the spools now, and says how many deliveries that made. Not beside a daemon that serves the same mailboxes.
+    pub async fn claim_all_once(&self) -> Result<usize, IntakeError> {
+        let mut taken = 0;
+        for mut collector in self.collectors() {
+            taken += collector.empty_spool().await?;
+        }
+        Ok(taken)
+    }
+
+    /// Starts a task per mailbox, and one that removes what has lain long enough. They end when `tasks` drains.
+    pub fn serve(self, tasks: &Tasks) {
+        let collectors: Vec<(Collector, Arc<Hints>)> = self
+            .collectors()
+            .map(|collector| (collector, Arc::default()))
+            .collect();
+        let watched: Vec<_> = collectors
+            .iter()
+            .map(|(collector, hints)| (collector.mailbox().layout().clone(), Arc::clone(hints)))
+            .collect();
+        let watch = Arc::new(watch::watch(&watched));
+        for (collector, hints) in collectors {
+            let tend = Tend {
+                collector,
+                hints,
+                rescan: if watch.is_complete {
+                    self.settings.rescan
+                } else {
+                    self.settings.rescan.min(POLL)
+                },
+                clock: Arc::clone(&self.shared.clock),
+                _watch: Arc::clone(&watch),
+            };
+            let draining = tasks.draining().clone();
+            tasks.spawn("collect deliveries", tend.run(draining));
+        }
+        let draining = tasks.draining().clone();
+        tasks.spawn("remove what is old", async move {
+            draining.run_until_cancelled(self.keep_retention()).await
+        });
+    }
+
+    fn collectors(&self) -> impl Iterator<Item = Collector> {
+        let settle = SignedDuration::try_from(self.settings.settle).unwrap_or(SignedDuration::MAX);
+        self.mailboxes
+            .iter()
+            .map(move |mailbox| Collector::new(Arc::clone(mailbox), self.shared.clone(), settle))
+    }
+
+    async fn keep_retention(&self) {
+        loop {
+            let now = self.shared.clock.now();
+            let (db, kept) = (&self.shared.db, self.settings.retention);
+            if let Err(error) = retention::tick(&self.mailboxes, db, kept, now).await {
+                tracing::error!("cannot remove what is old: {}", chain(&error));
+            }
+            tokio::time::sleep(RETENTION_TICK).await;
+        }
+    }
+}
+
+/// One mailbox's task.
+struct Tend {
+    collector: Collector,
+    hints: Arc<Hints>,
+    rescan: Duration,
+    clock: SharedClock,
+    _watch: Arc<Watch>,
+}
+
+impl Tend {
+    async fn run(mut self, draining: CancellationToken) {
+        let mut retry = FIRST_RETRY;
+        while !draining.is_cancelled() {
+            let mut until = Instant::now() + self.rescan;
+            let mut breath = BREATH;
+            match self.pass().await {
+                Ok(again) => {
+                    retry = FIRST_RETRY;
+                    breath = breath_before(again);
+                    until = again.map_or(until, |again| until.min(again));
+                }
+                Err(error) => {
+                    self.tell(&error);
+                    until = until.min(Instant::now() + retry);
+                    retry = (retry * 2).min(self.rescan);
+                }
+            }
+            let earliest = Instant::now() + breath;
+            loop {
+                tokio::select! {
+                    biased;
+                    () = draining.cancelled() => return,
+                    () = self.hints.arrived.notified() => {
+                        if let Err(error) = self.collector.empty_spool().await {
+                            self.tell(&error);
+                            until = until.min(Instant::now() + retry);
+                        }
+                    }
+                    () = self.hints.changed.notified() => until = until.min(earliest),
+                    () = tokio::time::sleep_until(until) => break,
+                }
+            }
+        }
+    }
+
+    /// One look at everything; says when the next is due because a file settles.
+    async fn pass(&mut self) -> Result<Option<Instant>, IntakeError> {
+        let renamed = self.hints.take_renamed();
+        self.collector.empty_spool().await?;
+        let again = self
+            .collector
+            .look_around(&renamed, &self.hints.arrived)
+            .await?;
+        Ok(again.map(|again| {
+            let wait = again.duration_since(self.clock.now());
+            Instant::now() + Duration::try_from(wait).unwrap_or_default()
+        }))
+    }
+
+    fn tell(&self, error: &IntakeError) {
+        let mailbox = self.collector.mailbox();
+        tracing::error!(
+            tenant.id = %mailbox.tenant(),
+            environment = %mailbox.environment(),
+            "cannot take up deliveries now, trying again: {}",
+            chain(error)
+        );
+    }
+}
+
+/// How long to leave a mailbox alone, whatever changes in it, when a file wants to be looked at then.
+fn breath_before(again: Option<Instant>) -> Duration {
+    match again {
+        Some(_) => SHORT_BREATH,
+        None => BREATH,
+    }
+}
+
+/// An error with what it came from.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
