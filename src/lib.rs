@@ -21,6 +21,7 @@ pub mod mailbox;
 pub mod intake;
 pub mod queue;
 
+pub mod import;
 pub mod parse;
 pub mod report;
 pub mod roster;

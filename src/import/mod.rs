@@ -1,0 +1,188 @@
+//! A claimed job to an import run: the only place where core meets edge.
+//!
+//! A run reads the archived copy in a child process, checks and diffs the rows on the blocking pool, asks the safeguard, and writes the verdict in
+//! one transaction. A fault of their file is a verdict; a fault of ours is an [`ImportError`], and the job is tried again.
+
+mod examine;
+mod local;
+pub mod reader;
+mod reading;
+mod reports;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::clock::SharedClock;
+use crate::config::Tenant;
+use crate::db::{Db, DbError, Verdict};
+use crate::import::reader::{Reader, ReaderError};
+use crate::mailbox::layout::Layout;
+use crate::mailbox::{MailboxError, MailboxPath};
+use crate::parse::limits::ReadLimits;
+use crate::queue::LeasedJob;
+use crate::queue::worker::Work;
+use crate::report::run::Outcome;
+use crate::tenant::{DataSource, Environment, TenantId};
+
+use examine::Task;
+
+/// Puts a file of ours into a tenant's mailbox.
+pub type Deposit = Arc<
+    dyn Fn(&TenantId, Environment, &MailboxPath, &[u8]) -> Result<(), MailboxError> + Send + Sync,
+>;
+/// Is told now and then how many rows were read so far.
+pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// Runs imports.
+#[derive(Clone)]
+pub struct Importer {
+    pub db: Db,
+    pub clock: SharedClock,
+    pub state_dir: PathBuf,
+    pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    pub reader: Reader,
+    /// The same that the reader has.
+    pub limits: ReadLimits,
+    pub deposit: Deposit,
+    pub progress: Option<Progress>,
+}
+
+/// Our side failed, not the file.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("the database failed")]
+    Db(#[from] DbError),
+    #[error("the file could not be read in a child process")]
+    Reader(#[from] ReaderError),
+    #[error("the archived copy of the delivery cannot be read")]
+    Archive(#[source] io::Error),
+    #[error("the file cannot be read")]
+    Local(#[source] io::Error),
+    #[error("the data source is not in the configuration any more")]
+    NotConfigured,
+    /// A try failed; the daemon will try again.
+    #[error("this try failed, and the job waits for the next one")]
+    Postponed(#[source] anyhow::Error),
+    #[error("the job has come to no verdict")]
+    NoVerdict,
+}
+
+impl Importer {
+    /// Runs a leased job to its verdict.
+    pub async fn run(&self, job: &LeasedJob) -> Result<Outcome, ImportError> {
+        let started = self.clock.now();
+        let source = self.source(&job.tenant, &job.source)?;
+        let layout = Layout::new(&self.state_dir, &job.tenant, job.environment);
+        let path = layout.archive.join(job.delivery.as_str());
+        let file = blocking(move || std::fs::File::open(path))
+            .await
+            .map_err(ImportError::Archive)?;
+        let task = Task {
+            tenant: &job.tenant,
+            environment: job.environment,
+            source,
+            mode: job.mode,
+            sha256: &job.sha256,
+            approval: job.approval.as_ref(),
+        };
+        let examined = self.examine(task, file).await?;
+        let verdict = Verdict {
+            outcome: examined.outcome,
+            reason: examined.reason.as_deref(),
+            counts: examined.counts,
+            mapping: &examined.mapping,
+            roster_version: examined.roster_version,
+            rejected: examined.rejected,
+            findings: &examined.findings,
+            findings_total: examined.findings_total,
+            plan: examined
+                .plan
+                .as_ref()
+                .filter(|_| examined.outcome.is_good() || examined.outcome == Outcome::Held),
+        };
+        let superseded = self.db.settle(job, &verdict).await?;
+        self.log(job, started, &verdict, superseded.len());
+        self.report_pending().await;
+        Ok(examined.outcome)
+    }
+
+    /// This importer as what a worker runs.
+    pub fn work(self: &Arc<Self>) -> Work {
+        let (runner, reporter) = (Arc::clone(self), Arc::clone(self));
+        Work {
+            run: Arc::new(move |job| {
+                let importer = Arc::clone(&runner);
+                Box::pin(async move {
+                    importer.run(&job).await?;
+                    Ok(())
+                })
+            }),
+            report: Arc::new(move || {
+                let importer = Arc::clone(&reporter);
+                Box::pin(async move { importer.report_pending().await })
+            }),
+        }
+    }
+
+    fn source(&self, tenant: &TenantId, name: &str) -> Result<&DataSource, ImportError> {
+        self.tenants
+            .get(tenant)
+            .and_then(|tenant| {
+                tenant
+                    .data_sources
+                    .iter()
+                    .find(|source| source.name == name)
+            })
+            .ok_or(ImportError::NotConfigured)
+    }
+
+    fn log(&self, job: &LeasedJob, started: Timestamp, verdict: &Verdict<'_>, superseded: usize) {
+        let took = std::time::Duration::try_from(self.clock.now().duration_since(started))
+            .unwrap_or_default();
+        crate::telemetry::time_run(took);
+        let counts = verdict.counts;
+        // The ids are in the job's span.
+        tracing::info!(
+            outcome = verdict.outcome.as_str(),
+            rows = counts.rows,
+            joiners = counts.joiners,
+            movers = counts.movers,
+            leavers = counts.leavers,
+            unchanged = counts.unchanged,
+            refused_rows = counts.refused_rows,
+            skipped = counts.skipped,
+            collapsed = counts.collapsed,
+            findings = verdict.findings_total,
+            superseded,
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "an import run has come to its verdict"
+        );
+        let reason = verdict.reason.unwrap_or_default();
+        match verdict.outcome {
+            Outcome::Held => tracing::warn!(
+                "the run waits for a person: {reason} Look at it with `rosterd run {0}`, then `rosterd approve {0}` or `rosterd reject {0}`",
+                job.run
+            ),
+            Outcome::Refused => {
+                tracing::warn!("the file was refused: {reason} The tenant finds why in /errors");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Runs `work`, which blocks on the file system, on the blocking pool.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! From the frames of one file to the draft of its changes, on the blocking pool.
+
+use crate::import::Progress;
+use crate::parse::check::{Checked, Checker};
+use crate::parse::columns::Mapping;
+use crate::parse::limits::ReadLimits;
+use crate::parse::wire::Frame;
+use crate::report::findings::Findings;
+use crate::roster::diff::{Diff, Draft};
+
+/// Rows between two words about progress.
+const STRIDE: u64 = 1_000;
+
+/// What the rows of a file came to.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// None: the file as a whole is refused, and the findings say why.
+    pub(super) draft: Option<Draft>,
+    pub(super) findings: Findings,
+}
+
+/// Takes every frame. `diff` knows the people of the data source already.
+pub(super) fn consume(
+    mut frames: impl Iterator<Item = Frame>,
+    mapping: &Mapping,
+    limits: &ReadLimits,
+    mut diff: Diff,
+    progress: Option<&Progress>,
+) -> Reading {
+    let mut findings = Findings::default();
+    let mut checker = None;
+    let mut rows = 0;
+    for frame in frames.by_ref() {
+        match (frame, &mut checker) {
+            (Frame::Header(header), None) => match Checker::new(mapping, &header, limits) {
+                Ok((made, notes)) => {
+                    findings.extend(notes);
+                    checker = Some(made);
+                }
+                Err(faults) => {
+                    findings.extend(faults);
+                    return Reading {
+                        draft: None,
+                        findings,
+                    };
+                }
+            },
+            (Frame::Row(row), Some(checker)) => {
+                rows += 1;
+                match checker.check(&row) {
+                    Checked::Record(record, notes) => {
+                        findings.extend(notes);
+                        diff.record(&record);
+                    }
+                    Checked::Refused {
+                        row,
+                        key,
+                        findings: faults,
+                    } => {
+                        findings.extend(faults);
+                        diff.refused(row, &key);
+                    }
+                    Checked::Blank => {}
+                }
+                if rows % STRIDE == 0 {
+                    progress.inspect(|tell| tell(rows));
+                }
+            }
+            // Frames come in order, or the decoder has refused them.
+            _ => {}
+        }
+    }
+    progress.inspect(|tell| tell(rows));
+    let draft = diff.finish(|finding| findings.push(finding));
+    Reading {
+        draft: Some(draft),
+        findings,
+    }
+}
