@@ -12,7 +12,9 @@
 //! Which way imports point: an edge stage (listen, mailbox, intake, queue, import) may use what an earlier one made, never a later one. They
 //! hand over through a directory or a table, so each can be killed and restarted alone. The core (parse, roster, report) imports only the core.
 
+pub mod admin;
 pub mod config;
+pub mod daemon;
 pub mod tenant;
 
 pub mod listen;
@@ -27,6 +29,7 @@ pub mod report;
 pub mod roster;
 
 pub mod db;
+pub mod web;
 
 pub mod clock;
 pub mod secret;

@@ -1,0 +1,58 @@
+//! `rosterd check`: the configuration's problems, all at once.
+
+use std::path::Path;
+
+use super::{Ending, answer, listed};
+use crate::config::{Config, ConfigError};
+use crate::tenant::Mode;
+
+pub(super) fn run(file: &Path) -> anyhow::Result<Ending> {
+    match Config::load(file) {
+        Ok(config) => {
+            answer(&summary(&config))?;
+            Ok(Ending::Done)
+        }
+        Err(ConfigError::Problems(problems)) => {
+            let count = match problems.len() {
+                1 => "1 problem".to_owned(),
+                many => format!("{many} problems"),
+            };
+            answer(&format!("{}{count}\n", listed(&problems)))?;
+            Ok(Ending::Not)
+        }
+        Err(error @ ConfigError::Unreadable { .. }) => {
+            Err(crate::daemon::StartError::Config(error).into())
+        }
+    }
+}
+
+/// A line a tenant, and one for each thing that works differently than one might hope.
+fn summary(config: &Config) -> String {
+    let mut lines = Vec::new();
+    for tenant in config.tenants.values() {
+        let mut parts = vec![match tenant.logins.len() {
+            1 => "1 login".to_owned(),
+            many => format!("{many} logins"),
+        }];
+        let sources = tenant.data_sources.iter();
+        parts.extend(
+            sources
+                .map(|source| format!("{} ({})", source.file_name.as_str(), source.mode.as_str())),
+        );
+        lines.push(format!("{}: {}", tenant.id, parts.join(", ")));
+        for source in tenant
+            .data_sources
+            .iter()
+            .filter(|source| source.mode != Mode::Full)
+        {
+            lines.push(format!(
+                "{}: mode \"{}\" of {} is understood, but not yet imported: its deliveries are refused",
+                tenant.id,
+                source.mode.as_str(),
+                source.name
+            ));
+        }
+    }
+    lines.push("The configuration is fine.\n".to_owned());
+    lines.join("\n")
+}

@@ -1,0 +1,200 @@
+//! The command line: one file a subcommand. What a command answers goes to stdout, everything else to stderr.
+//!
+//! Exit codes: 0 = done (for a run: applied, `no_change`, or a dry run that would be one of them), 1 = held, refused, failed, problems
+//! found, unknown name or id, 2 = wrong usage or unreadable configuration.
+
+mod check;
+mod hash_password;
+mod import;
+mod roster;
+mod runs;
+mod template;
+mod verdict;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::clock::SystemClock;
+use crate::config::{Config, ConfigError, Problem};
+use crate::daemon::{self, Core};
+use crate::db::Db;
+use crate::telemetry;
+use crate::tenant::Environment;
+
+/// Receives the employee files that HR systems push every night, and keeps each tenant's roster.
+#[derive(Debug, Parser)]
+#[command(name = "rosterd", version, max_term_width = 100)]
+struct Cli {
+    /// The configuration file.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "ROSTERD_CONFIG",
+        default_value = "config/rosterd.toml"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Serve,
+    /// Check the configuration: every problem with file, line and key.
+    Check,
+    /// Import a local file the way a pushed one is imported.
+    Import(import::Arguments),
+    /// Show the import history, newest first.
+    Runs(runs::Arguments),
+    /// Show one run: its counts, findings and changes.
+    Run(runs::OneArguments),
+    /// Print the error file of a run, as CSV.
+    Errors {
+        /// The run, or its delivery.
+        id: String,
+    },
+    /// Apply a held run.
+    Approve(verdict::Arguments),
+    /// Refuse a held run.
+    Reject(verdict::Arguments),
+    /// Print who is employed.
+    Roster(roster::Arguments),
+    /// Print a CSV header and one sample row that a tenant's mapping accepts.
+    Template(template::Arguments),
+    /// Read a password from stdin and print its argon2id hash for a [[login.password]].
+    HashPassword,
+}
+
+/// Which tenant, and where.
+#[derive(Debug, Args)]
+struct Place {
+    /// The tenant's name.
+    #[arg(long, short, value_name = "NAME")]
+    tenant: String,
+    /// production or sandbox.
+    #[arg(long, short, value_name = "NAME", default_value = "production", value_parser = Environment::parse)]
+    environment: Environment,
+}
+
+/// How a command ended, when nothing went wrong on our side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Done,
+    /// Held, refused, failed, problems found, unknown name or id.
+    Not,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Done => Self::SUCCESS,
+            Ending::Not => Self::FAILURE,
+        }
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let answer = match cli.command {
+        Command::HashPassword => hash_password::run(),
+        Command::Check => check::run(&cli.config),
+        command => match Config::load(&cli.config) {
+            Ok(config) => with_config(config, command),
+            Err(error) => {
+                complain_about_config(&error);
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match answer {
+        Ok(ending) => ending.into(),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("rosterd: {error:#}"));
+            ExitCode::from(if error.is::<daemon::StartError>() {
+                2
+            } else {
+                1
+            })
+        }
+    }
+}
+
+fn with_config(config: Config, command: Command) -> anyhow::Result<Ending> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve => daemon::serve(config).await.map(|()| Ending::Done),
+            Command::Import(arguments) => import::run(config, arguments).await,
+            Command::Runs(arguments) => runs::list(&config, &arguments).await,
+            Command::Run(arguments) => runs::show(&config, &arguments).await,
+            Command::Errors { id } => runs::errors(&config, &id).await,
+            Command::Approve(arguments) => verdict::approve(config, &arguments).await,
+            Command::Reject(arguments) => verdict::reject(config, &arguments).await,
+            Command::Roster(arguments) => roster::run(&config, &arguments).await,
+            Command::Template(arguments) => template::run(&config, &arguments),
+            Command::Check | Command::HashPassword => Ok(Ending::Done),
+        }
+    })
+}
+
+/// Writes `text` to stdout as it stands.
+fn answer(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Writes a line to stderr; there is nowhere to say that this failed.
+fn complain(line: &str) {
+    writeln!(io::stderr().lock(), "{line}").unwrap_or_default();
+}
+
+fn complain_about_config(error: &ConfigError) {
+    match error {
+        ConfigError::Unreadable { source, .. } => complain(&format!("rosterd: {error}: {source}")),
+        ConfigError::Problems(problems) => complain(&format!("{}{error}", listed(problems))),
+    }
+}
+
+/// The problems, a line each.
+fn listed(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    lines.join("\n") + "\n"
+}
+
+/// `rosterd runs | head` is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// All parts, for commands that change something: only as the owner of the state folder.
+async fn open_core(config: Config) -> anyhow::Result<Core> {
+    telemetry::log_problems_to_stderr();
+    daemon::own_state_dir(&config.server.state_dir)?;
+    Core::attach(config).await
+}
+
+/// One JSON document, for people's eyes too.
+fn json<T: serde::Serialize>(document: &T) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(document)? + "\n")
+}
+
+/// The database, for commands that only read.
+async fn open_db(config: &Config) -> anyhow::Result<Db> {
+    if let Some(folder) = config.database.path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    Ok(Db::open(&config.database.path, Arc::new(SystemClock)).await?)
+}

@@ -1,0 +1,78 @@
+//! `rosterd runs`, `rosterd run` and `rosterd errors`: the import history.
+
+use clap::Args;
+
+use super::{Ending, answer, complain, json, open_db};
+use crate::config::Config;
+use crate::report::run::RunList;
+use crate::report::{error_file, text};
+use crate::tenant::TenantId;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Only this tenant's.
+    #[arg(long, short, value_name = "NAME", value_parser = TenantId::parse)]
+    tenant: Option<TenantId>,
+    /// At most this many.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OneArguments {
+    /// The run, or its delivery.
+    id: String,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn list(config: &Config, arguments: &Arguments) -> anyhow::Result<Ending> {
+    if let Some(tenant) = &arguments.tenant
+        && !config.tenants.contains_key(tenant)
+    {
+        complain(&format!("rosterd: there is no tenant \"{tenant}\""));
+        return Ok(Ending::Not);
+    }
+    let db = open_db(config).await?;
+    let runs = db.runs(arguments.tenant.as_ref(), arguments.limit).await?;
+    answer(&if arguments.json {
+        json(&RunList { runs })?
+    } else {
+        text::runs(&runs)
+    })?;
+    Ok(Ending::Done)
+}
+
+pub(super) async fn show(config: &Config, arguments: &OneArguments) -> anyhow::Result<Ending> {
+    let db = open_db(config).await?;
+    let Some(document) = db.run_document(&arguments.id).await? else {
+        return Ok(unknown(&arguments.id));
+    };
+    answer(&if arguments.json {
+        json(&document)?
+    } else {
+        text::run(&document)
+    })?;
+    Ok(Ending::Done)
+}
+
+pub(super) async fn errors(config: &Config, id: &str) -> anyhow::Result<Ending> {
+    let db = open_db(config).await?;
+    let Some(document) = db.run_document(id).await? else {
+        return Ok(unknown(id));
+    };
+    let csv = error_file::error_file(&document.findings, document.findings_total);
+    answer(&String::from_utf8(csv)?)?;
+    Ok(Ending::Done)
+}
+
+pub(super) fn unknown(id: &str) -> Ending {
+    complain(&format!(
+        "rosterd: there is no run or delivery {id}; `rosterd runs` lists them"
+    ));
+    Ending::Not
+}

@@ -1,0 +1,109 @@
+//! The parts that the daemon and the commands share: configuration, database, mailboxes and what imports.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::{StartError, at};
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{Config, Tenant};
+use crate::db::Db;
+use crate::import::reader::Reader;
+use crate::import::{Deposit, Importer};
+use crate::mailbox::{MailboxError, Mailboxes, OpenError};
+
+/// The parts that the daemon and the commands share.
+#[derive(Clone)]
+pub struct Core {
+    pub config: Arc<Config>,
+    pub db: Db,
+    pub mailboxes: Arc<Mailboxes>,
+    pub importer: Arc<Importer>,
+    pub clock: SharedClock,
+}
+
+impl Core {
+    /// Opens what `config` names, beside a daemon that may be running: for the commands.
+    pub async fn attach(config: Config) -> anyhow::Result<Self> {
+        Self::open(config, Mailboxes::attach).await
+    }
+
+    pub(super) async fn open(
+        config: Config,
+        open_mailboxes: impl FnOnce(
+            &Path,
+            &[Arc<Tenant>],
+            u64,
+            &SharedClock,
+        ) -> Result<Mailboxes, OpenError>
+        + Send
+        + 'static,
+    ) -> anyhow::Result<Self> {
+        let clock: SharedClock = Arc::new(SystemClock);
+        let config = Arc::new(config);
+        if let Some(folder) = config.database.path.parent() {
+            std::fs::create_dir_all(folder).map_err(at(folder))?;
+        }
+        let db = Db::open(&config.database.path, Arc::clone(&clock)).await?;
+        let mailboxes = {
+            let (config, clock) = (Arc::clone(&config), Arc::clone(&clock));
+            tokio::task::spawn_blocking(move || {
+                let tenants: Vec<_> = config.tenants.values().cloned().collect();
+                open_mailboxes(
+                    &config.server.state_dir,
+                    &tenants,
+                    config.limits.file_size_bytes,
+                    &clock,
+                )
+            })
+            .await??
+        };
+        let mailboxes = Arc::new(mailboxes);
+        let program = std::env::current_exe().context("cannot find the path of this program")?;
+        let reader = Reader::new(program, config.limits.reading());
+        let importer = Importer {
+            db: db.clone(),
+            clock: Arc::clone(&clock),
+            state_dir: config.server.state_dir.clone(),
+            tenants: config.tenants.clone(),
+            reader,
+            limits: config.limits.reading(),
+            deposit: deposit_into(Arc::clone(&mailboxes)),
+            progress: None,
+        };
+        Ok(Self {
+            config,
+            db,
+            mailboxes,
+            importer: Arc::new(importer),
+            clock,
+        })
+    }
+}
+
+/// Puts our files into the mailboxes' folders.
+fn deposit_into(mailboxes: Arc<Mailboxes>) -> Deposit {
+    Arc::new(move |tenant, environment, path, bytes| {
+        let mailbox = mailboxes
+            .mailbox(tenant, environment)
+            .ok_or(MailboxError::NotFound)?;
+        mailbox.deposit(path, bytes)
+    })
+}
+
+/// Makes the state folder if it is missing, and makes sure that it is this user's.
+pub fn own_state_dir(path: &Path) -> Result<(), StartError> {
+    std::fs::create_dir_all(path).map_err(at(path))?;
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path).map_err(at(path))?);
+    let user = rustix::process::geteuid().as_raw();
+    if owner == user {
+        Ok(())
+    } else {
+        Err(StartError::NotOwner {
+            path: path.to_owned(),
+            owner,
+            user,
+        })
+    }
+}
