@@ -1,0 +1,98 @@
+//! Promise 1: nothing acknowledged is lost, and nothing is imported twice, wherever the daemon is killed.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::harness::staff::Staff;
+use crate::harness::tenant::Tenant;
+use crate::harness::{Client, Daemon, Port, Reply};
+
+/// Every file that was taken is imported at most once, and the roster says what the file in the mailbox says.
+fn assert_consistent(daemon: &Daemon) {
+    let mut seen = BTreeMap::new();
+    for run in daemon.runs() {
+        *seen.entry(run.sha256().to_owned()).or_insert(0) += 1;
+    }
+    assert!(seen.values().all(|times| *times == 1), "{seen:?}");
+    let file = std::fs::read(daemon.mailbox("acme").join("data/employees.csv")).unwrap();
+    assert_eq!(daemon.roster("acme"), Staff::read(&file));
+}
+
+#[test]
+fn killed_right_after_the_226_it_imports_the_file_once() {
+    let mut daemon = Daemon::start([Tenant::named("acme")]);
+    for round in 1..=3 {
+        let staff = Staff::of(20 + round);
+        let file = daemon.local_file("employees.csv", staff.csv());
+        let sender = daemon.sender("acme");
+        let mut client = sender.cut(Port::Explicit, "whole", "/data/employees.csv", &file);
+        let mut said = BufReader::new(client.process().stdout.take().unwrap()).lines();
+        assert_eq!(said.next().unwrap().unwrap(), "half");
+        writeln!(client.process().stdin.as_mut().unwrap()).unwrap();
+        let reply = said.next().unwrap().unwrap();
+        daemon.kill();
+        assert!(reply.starts_with("226 Received"), "{reply}");
+        drop(client.wait());
+
+        daemon.start_again();
+        daemon.wait_for_rest();
+        assert_eq!(daemon.roster("acme"), staff);
+        assert_eq!(daemon.runs().len(), round);
+        assert_consistent(&daemon);
+    }
+}
+
+#[test]
+fn killed_right_after_the_reply_to_close_it_imports_the_file_once() {
+    let mut daemon = Daemon::start([Tenant::named("acme")]);
+    for round in 1..=3 {
+        let staff = Staff::of(20 + round);
+        let file = daemon.local_file("employees.csv", staff.csv());
+        let batch = format!("put {} /data/employees.csv\n", file.display());
+        daemon.sender("acme").sftp(&batch).succeeded();
+        daemon.kill();
+
+        daemon.start_again();
+        daemon.wait_for_rest();
+        assert_eq!(daemon.roster("acme"), staff);
+        assert_eq!(daemon.runs().len(), round);
+        assert_consistent(&daemon);
+    }
+}
+
+#[test]
+fn killed_at_any_moment_it_loses_nothing_acknowledged_and_imports_nothing_twice() {
+    let mut daemon = Daemon::start([Tenant::named("acme")]);
+    daemon
+        .deliver("acme", "/data/employees.csv", Staff::of(1000).csv())
+        .came_to("applied");
+    // Milliseconds between the start of an upload and the kill: from the login over the transfer to the import.
+    for (round, moment) in [20, 90, 130, 170, 210, 260, 320, 400]
+        .into_iter()
+        .enumerate()
+    {
+        let staff = Staff::of(1001 + round);
+        let mut upload = daemon
+            .sender("acme")
+            .upload_command("/data/employees.csv", staff.csv());
+        let upload = Client::spawn(&mut upload);
+        after(Duration::from_millis(moment));
+        daemon.kill();
+        let reply: Reply = upload.wait();
+
+        daemon.start_again();
+        daemon.wait_for_rest();
+        assert_consistent(&daemon);
+        if reply.code == 0 {
+            assert_eq!(daemon.roster("acme"), staff, "acknowledged, and lost");
+        }
+    }
+}
+
+/// Lets time pass, which is the condition here.
+fn after(moment: Duration) {
+    let (_silent, never) = mpsc::channel::<()>();
+    assert!(never.recv_timeout(moment).is_err());
+}

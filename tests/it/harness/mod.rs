@@ -1,0 +1,508 @@
+//! Starts the real daemon with a folder, a database and ports of its own, and looks after it.
+//!
+//! When a [`Daemon`] goes out of scope it asserts what must hold after every test: no upload left in staging, nothing left in the spool, no
+//! run unfinished, an orderly end, nothing logged as an error.
+
+pub(crate) mod cli;
+pub(crate) mod photo;
+pub(crate) mod scrape;
+pub(crate) mod sender;
+pub(crate) mod staff;
+pub(crate) mod tenant;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use self::tenant::Tenant;
+
+/// How long a test waits for anything. Generous, because two cores are shared by many daemons.
+const PATIENCE: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(25);
+
+/// Waits until `probe` finds what it looks for.
+pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "waited {PATIENCE:?} in vain for {what}"
+        );
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Waits until `holds`.
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    wait_for(what, || holds().then_some(()));
+}
+
+/// A file below `tests/`.
+pub(crate) fn test_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(name)
+}
+
+/// Which port a client talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Port {
+    Explicit,
+    Implicit,
+    Sftp,
+    Web,
+}
+
+impl Port {
+    /// The listener's name in its ready line.
+    fn listener(self) -> &'static str {
+        match self {
+            Self::Explicit => "ftpes",
+            Self::Implicit => "ftps",
+            Self::Sftp => "sftp",
+            Self::Web => "web",
+        }
+    }
+}
+
+/// What a ready line tells.
+#[derive(Debug, Clone)]
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    /// Of its certificate or host key.
+    pub(crate) fingerprint: Option<String>,
+}
+
+/// A daemon and everything it owns.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    folder: TempDir,
+    tenants: Vec<Tenant>,
+    process: Option<Child>,
+    log: Arc<Mutex<Vec<String>>>,
+    listeners: BTreeMap<&'static str, Listener>,
+}
+
+impl Daemon {
+    /// Starts one for these tenants and waits until it is ready.
+    pub(crate) fn start(tenants: impl IntoIterator<Item = Tenant>) -> Self {
+        Self::start_with(tenants, "")
+    }
+
+    /// Starts one with more lines below `[limits]`.
+    pub(crate) fn start_with(tenants: impl IntoIterator<Item = Tenant>, limits: &str) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("rosterd-it-")
+            .tempdir()
+            .unwrap();
+        let tenants: Vec<_> = tenants.into_iter().collect();
+        std::fs::create_dir(folder.path().join("tenants")).unwrap();
+        for tenant in &tenants {
+            let file = folder
+                .path()
+                .join(format!("tenants/{}.toml", tenant.name()));
+            std::fs::write(file, tenant.toml()).unwrap();
+        }
+        std::fs::write(folder.path().join("rosterd.toml"), config(limits)).unwrap();
+        let mut daemon = Self {
+            folder,
+            tenants,
+            process: None,
+            log: Arc::default(),
+            listeners: BTreeMap::new(),
+        };
+        daemon.start_again();
+        daemon
+    }
+
+    /// Starts it on the state it left behind, on new ports.
+    pub(crate) fn start_again(&mut self) {
+        assert!(self.process.is_none(), "it is still running");
+        self.log.lock().unwrap().clear();
+        let mut process = self
+            .rosterd()
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stderr.take().unwrap()).split(b'\n');
+        let log = Arc::clone(&self.log);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                log.lock().unwrap().push(line);
+            }
+        });
+        self.process = Some(process);
+        wait_until("the line that says that rosterd is ready", || {
+            let ended = self.process.as_mut().unwrap().try_wait().unwrap();
+            assert_eq!(ended, None, "rosterd ended before it was ready");
+            self.events()
+                .iter()
+                .any(|event| event["message"] == "rosterd is ready")
+        });
+        self.listeners = [Port::Explicit, Port::Implicit, Port::Sftp, Port::Web]
+            .into_iter()
+            .map(|port| (port.listener(), self.ready_line(port)))
+            .collect();
+    }
+
+    fn ready_line(&self, port: Port) -> Listener {
+        let events = self.events();
+        let ready = events
+            .iter()
+            .find(|event| event["message"] == "ready" && event["listener"] == port.listener())
+            .unwrap_or_else(|| panic!("no ready line of the listener {}", port.listener()));
+        Listener {
+            address: ready["address"].as_str().unwrap().parse().unwrap(),
+            fingerprint: ready["fingerprint"].as_str().map(str::to_owned),
+        }
+    }
+
+    /// Where and as whom a listener presents itself.
+    pub(crate) fn listener(&self, port: Port) -> &Listener {
+        &self.listeners[port.listener()]
+    }
+
+    pub(crate) fn address(&self, port: Port) -> SocketAddr {
+        self.listener(port).address
+    }
+
+    /// The folder with its configuration, keys, state and database.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file for a client to send.
+    pub(crate) fn local_file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let folder = self.folder().join("local");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Where a mailbox's files lie on disk.
+    pub(crate) fn mailbox(&self, tenant: &str) -> PathBuf {
+        self.folder()
+            .join("state/mailboxes")
+            .join(tenant)
+            .join("production")
+    }
+
+    /// Uploads that are still coming.
+    pub(crate) fn staged(&self) -> Vec<PathBuf> {
+        files_below(&self.folder().join("state/staging"))
+    }
+
+    /// Waits until bytes of an upload have arrived.
+    pub(crate) fn wait_for_bytes_in_staging(&self) {
+        wait_until("bytes of an upload in staging", || {
+            self.staged()
+                .iter()
+                .any(|file| file.metadata().is_ok_and(|file| file.len() > 0))
+        });
+    }
+
+    /// Waits until no upload is left in staging.
+    pub(crate) fn wait_for_empty_staging(&self) {
+        wait_until("an empty staging folder", || self.staged().is_empty());
+    }
+
+    /// What it has logged, line by line; what is not JSON is left out.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let log = self.log.lock().unwrap();
+        log.iter()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// The whole log as text.
+    pub(crate) fn log_text(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// `rosterd --config …`, to be completed.
+    pub(crate) fn rosterd(&self) -> Command {
+        let mut command = rosterd();
+        command
+            .arg("--config")
+            .arg(self.folder().join("rosterd.toml"));
+        command
+    }
+
+    fn tenant(&self, name: &str) -> &Tenant {
+        self.tenants
+            .iter()
+            .find(|tenant| tenant.name() == name)
+            .unwrap_or_else(|| panic!("no tenant {name}"))
+    }
+
+    /// SIGTERM, without waiting.
+    pub(crate) fn ask_to_end(&self) {
+        let process = self.process.as_ref().expect("it is not running");
+        kill_process(Pid::from_child(process), Signal::TERM).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
+        let process = self.process.as_mut().expect("it is not running");
+        let status = wait_for("the end of rosterd", || process.try_wait().unwrap());
+        self.process = None;
+        status
+    }
+
+    /// SIGTERM, and its exit status.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        self.ask_to_end();
+        self.wait_for_end()
+    }
+
+    /// SIGKILL: what a power cut does to a process.
+    pub(crate) fn kill(&mut self) {
+        let mut process = self.process.take().expect("it is not running");
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    /// Waits until nothing is under way any more: no upload, no arrival, no job.
+    pub(crate) fn wait_for_rest(&self) {
+        self.wait_for_empty_staging();
+        let spool = self.folder().join("state/spool");
+        wait_until("an empty spool", || files_below(&spool).is_empty());
+        wait_until("the end of every run", || {
+            self.runs().iter().all(cli::Run::is_over)
+        });
+    }
+
+    fn assert_all_is_well(&mut self) {
+        if self.process.is_some() {
+            self.wait_for_rest();
+            let status = self.stop();
+            assert!(status.success(), "rosterd ended with {status}");
+        }
+        assert_eq!(self.staged(), [] as [PathBuf; 0], "left in staging");
+        for run in self.runs() {
+            assert_ne!(run.outcome(), "failed", "a run failed: {run:?}");
+        }
+        let bad: Vec<_> = self
+            .log
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|line| {
+                let event = serde_json::from_str::<Value>(line).unwrap_or_default();
+                event["level"] == "ERROR" || line.contains("panicked at")
+            })
+            .cloned()
+            .collect();
+        assert_eq!(bad, [] as [String; 0], "logged as errors");
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            if let Some(process) = &mut self.process {
+                drop(process.kill());
+                drop(process.wait());
+            }
+            eprintln!("---- what rosterd logged ----\n{}\n----", self.log_text());
+        } else {
+            self.assert_all_is_well();
+        }
+    }
+}
+
+/// The binary under test, with nothing of our own environment that could change what it does.
+pub(crate) fn rosterd() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rosterd"));
+    command
+        .env_remove("ROSTERD_CONFIG")
+        .env_remove("RUST_LOG")
+        .env("RUST_BACKTRACE", "1");
+    command
+}
+
+fn config(limits: &str) -> String {
+    format!(
+        r#"
+[server]
+hosts = ["localhost", "secureftp.example.com"]
+state_dir = "state"
+tenants = "tenants"
+[database]
+url = "sqlite://rosterd.db"
+[ftps]
+explicit = ["127.0.0.1:0"]
+implicit = ["127.0.0.1:0"]
+passive_ports = "0"
+[sftp]
+listen = ["127.0.0.1:0"]
+host_keys = ["ssh_host_ed25519"]
+generate = true
+[web]
+listen = "127.0.0.1:0"
+[tls]
+certificate = "server.pem"
+key = "server.key"
+generate = true
+[log]
+format = "json"
+[limits]
+ban_failures = 0
+{limits}
+"#
+    )
+}
+
+/// Every file below a folder, which need not be there.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut files: Vec<_> = entries
+        .map_while(Result::ok)
+        .flat_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files_below(&entry.path()),
+            _ => vec![entry.path()],
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+/// A client at work in a process group of its own.
+#[derive(Debug)]
+pub(crate) struct Client(Child);
+
+impl Client {
+    /// Starts it.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        use std::os::unix::process::CommandExt as _;
+        let child = command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        Self(child.unwrap_or_else(|error| missing(command.get_program(), &error)))
+    }
+
+    /// Its end of the pipes.
+    pub(crate) fn process(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    /// Kills it and all it started, without a chance to say goodbye.
+    pub(crate) fn kill(mut self) {
+        kill_process_group(Pid::from_child(&self.0), Signal::KILL).unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Waits for its end. What a test took from the pipes is not in the reply.
+    pub(crate) fn wait(mut self) -> Reply {
+        drop(self.0.stdin.take());
+        let stdout = self.0.stdout.take().map(read_in_background);
+        let stderr = self.0.stderr.take().map(read_in_background);
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                break Some(status);
+            }
+            if Instant::now() > deadline {
+                kill_process_group(Pid::from_child(&self.0), Signal::KILL).ok();
+                self.0.wait().unwrap();
+                break None;
+            }
+            std::thread::sleep(POLL);
+        };
+        let [stdout, stderr] = [stdout, stderr]
+            .map(|reader| reader.map_or_else(Vec::new, |reader| reader.join().unwrap()));
+        let reply = Reply {
+            code: status.and_then(|status| status.code()).unwrap_or(-1),
+            stdout,
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        };
+        assert!(status.is_some(), "no end after {PATIENCE:?}: {reply:?}");
+        reply
+    }
+}
+
+fn read_in_background(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        drop(pipe.read_to_end(&mut bytes));
+        bytes
+    })
+}
+
+/// What a client or a command answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Reply {
+    /// Runs a command to its end.
+    pub(crate) fn to(command: &mut Command) -> Self {
+        Client::spawn(command).wait()
+    }
+
+    /// Its stdout as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// The reply, which must be a success.
+    #[track_caller]
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(self.code, 0, "{}\n{}", self.text(), self.stderr);
+        self
+    }
+
+    /// The reply, which must be a failure whose messages hold `words`.
+    #[track_caller]
+    pub(crate) fn refused(self, words: &str) -> Self {
+        let said = format!("{}\n{}", self.text(), self.stderr);
+        assert_ne!(self.code, 0, "it should have failed: {said}");
+        assert!(said.contains(words), "no {words:?} in: {said}");
+        self
+    }
+
+    /// The delivery id in the reply to an upload.
+    #[track_caller]
+    pub(crate) fn delivery(&self) -> String {
+        let said = format!("{}\n{}", self.text(), self.stderr);
+        let id = said.split("delivery ").nth(1).map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_ascii_hexdigit() || *c == '-')
+                .collect()
+        });
+        id.unwrap_or_else(|| panic!("no delivery id in: {said}"))
+    }
+}
+
+fn missing(program: &OsStr, error: &std::io::Error) -> ! {
+    panic!(
+        "cannot run {}: {error}. Install curl, lftp, openssh-client, sshpass, python3 and openssl, or let tests/run.sh do it",
+        program.display()
+    )
+}

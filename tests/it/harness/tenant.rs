@@ -1,0 +1,209 @@
+//! Writes tenant files.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::Stdio;
+use std::sync::LazyLock;
+
+use super::rosterd;
+
+/// The password of every login.
+pub(crate) const PASSWORD: &str = "correct horse, battery staple";
+
+/// Its hash, made once by the command that admins use.
+static HASH: LazyLock<String> = LazyLock::new(|| {
+    let mut command = rosterd()
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(command.stdin.take().unwrap(), "{PASSWORD}").unwrap();
+    let output = command.wait_with_output().unwrap();
+    assert!(output.status.success(), "hash-password: {output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+});
+
+/// A tenant file in the making.
+#[derive(Debug, Clone)]
+pub(crate) struct Tenant {
+    name: String,
+    quota: String,
+    user: String,
+    logins: Vec<Login>,
+    sources: Vec<Source>,
+}
+
+impl Tenant {
+    /// A tenant with the login `hr@<name>.example`, without data sources.
+    pub(crate) fn without_sources(name: &str) -> Self {
+        let user = format!("hr@{name}.example");
+        Self {
+            name: name.to_owned(),
+            quota: "50MB".to_owned(),
+            logins: vec![Login::named(&user)],
+            user,
+            sources: Vec::new(),
+        }
+    }
+
+    /// A tenant that also delivers `employees.csv`, in the mapping that needs no configuration.
+    pub(crate) fn named(name: &str) -> Self {
+        Self::without_sources(name).source(Source::named("employees", "employees.csv"))
+    }
+
+    pub(crate) fn quota(mut self, quota: &str) -> Self {
+        quota.clone_into(&mut self.quota);
+        self
+    }
+
+    pub(crate) fn login(mut self, login: Login) -> Self {
+        self.logins.push(login);
+        self
+    }
+
+    pub(crate) fn source(mut self, source: Source) -> Self {
+        self.sources.push(source);
+        self
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its first login.
+    pub(crate) fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The file.
+    pub(crate) fn toml(&self) -> String {
+        let Self { name, quota, .. } = self;
+        let mut toml = format!(
+            "name = \"{name}\"\ntime_zone = \"Australia/Melbourne\"\nquota = \"{quota}\"\n"
+        );
+        for login in &self.logins {
+            toml.push_str(&login.toml());
+        }
+        for source in &self.sources {
+            toml.push_str(&source.toml());
+        }
+        toml
+    }
+}
+
+/// A login in the making.
+#[derive(Debug, Clone)]
+pub(crate) struct Login {
+    user: String,
+    environment: &'static str,
+    allow_from: &'static str,
+    rights: &'static str,
+    authorized_key: Option<String>,
+}
+
+impl Login {
+    /// A login with all rights that may come from this machine with [`PASSWORD`].
+    pub(crate) fn named(user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            environment: "production",
+            allow_from: "127.0.0.0/8",
+            rights: r#"["upload", "download", "delete"]"#,
+            authorized_key: None,
+        }
+    }
+
+    pub(crate) fn sandbox(mut self) -> Self {
+        self.environment = "sandbox";
+        self
+    }
+
+    pub(crate) fn only_from_elsewhere(mut self) -> Self {
+        self.allow_from = "203.0.113.0/24";
+        self
+    }
+
+    pub(crate) fn download_only(mut self) -> Self {
+        self.rights = r#"["download"]"#;
+        self
+    }
+
+    pub(crate) fn authorized_key(mut self, line: &str) -> Self {
+        self.authorized_key = Some(line.trim().to_owned());
+        self
+    }
+
+    fn toml(&self) -> String {
+        let mut toml = format!(
+            "\n[[login]]\nuser = \"{}\"\nenvironment = \"{}\"\nrights = {}\nallow_from = [\"{}\"]\n",
+            self.user, self.environment, self.rights, self.allow_from
+        );
+        if let Some(key) = &self.authorized_key {
+            writeln!(toml, "authorized_keys = [\"{key}\"]").unwrap();
+        }
+        writeln!(toml, "[[login.password]]\nhash = \"{}\"", *HASH).unwrap();
+        toml
+    }
+}
+
+/// A data source in the making.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    name: &'static str,
+    file_name: &'static str,
+    required: Option<&'static str>,
+    columns: Vec<(&'static str, &'static str)>,
+    safeguard: Vec<(&'static str, u64)>,
+}
+
+impl Source {
+    pub(crate) fn named(name: &'static str, file_name: &'static str) -> Self {
+        Self {
+            name,
+            file_name,
+            required: None,
+            columns: Vec::new(),
+            safeguard: Vec::new(),
+        }
+    }
+
+    /// Only `employee_id` must be there: for files without e-mail addresses.
+    pub(crate) fn requires_the_key_only(mut self) -> Self {
+        self.required = Some(r#"["employee_id"]"#);
+        self
+    }
+
+    pub(crate) fn column(mut self, field: &'static str, header: &'static str) -> Self {
+        self.columns.push((field, header));
+        self
+    }
+
+    pub(crate) fn safeguard(mut self, key: &'static str, value: u64) -> Self {
+        self.safeguard.push((key, value));
+        self
+    }
+
+    fn toml(&self) -> String {
+        let mut toml = format!(
+            "\n[[data_source]]\nname = \"{}\"\nfile_name = \"{}\"\nmode = \"full\"\n",
+            self.name, self.file_name
+        );
+        if let Some(required) = self.required {
+            writeln!(toml, "required = {required}").unwrap();
+        }
+        if !self.columns.is_empty() {
+            toml.push_str("[data_source.columns]\n");
+        }
+        for (field, header) in &self.columns {
+            writeln!(toml, "{field} = \"{header}\"").unwrap();
+        }
+        if !self.safeguard.is_empty() {
+            toml.push_str("[data_source.safeguard]\n");
+        }
+        for (key, value) in &self.safeguard {
+            writeln!(toml, "{key} = {value}").unwrap();
+        }
+        toml
+    }
+}

@@ -1,0 +1,31 @@
+//! The real daemon on free ports, driven by real clients: every promise of the design is broken on purpose here.
+//!
+//! One binary, so that it links once. A missing client is a failure that names what to install; `tests/run.sh` installs them all.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "the allowance of .clippy.toml covers #[test] bodies only, and the harness is test code too"
+)]
+
+mod harness;
+
+mod curl;
+mod ftplib;
+mod lftp;
+mod openssh;
+
+mod crash;
+mod cuts;
+mod drain;
+mod hostile;
+mod quota;
+mod reader;
+
+mod admin;
+mod imports;
+mod intake;
+mod real_data;
+mod web;
