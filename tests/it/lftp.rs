@@ -16,7 +16,7 @@ fn lftp_mirrors_fifty_photos_and_sends_only_what_is_new_the_next_time_r0_26() {
     }
     let sender = daemon.sender("acme");
     let mirror = format!(
-        "mirror -R --verbose --no-perms --parallel=3 {} /images",
+        "mirror -R --verbose --parallel=3 {} /images",
         photos.display()
     );
 
