@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::runs::changes_shown;
 use super::{Ending, Place, answer, complain, json, open_core};
 use crate::config::{Config, Tenant};
 use crate::import::Importer;
@@ -69,7 +70,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
             .await?;
         importer.run_to_end(&this_process(), &delivery).await?;
         core.db
-            .run_document(delivery.as_str())
+            .run_document(delivery.as_str(), changes_shown(arguments.json))
             .await?
             .context("the run is not in the database any more")?
     };

@@ -49,7 +49,8 @@ pub(super) async fn list(config: &Config, arguments: &Arguments) -> anyhow::Resu
 
 pub(super) async fn show(config: &Config, arguments: &OneArguments) -> anyhow::Result<Ending> {
     let db = open_db(config).await?;
-    let Some(document) = db.run_document(&arguments.id).await? else {
+    let shown = changes_shown(arguments.json);
+    let Some(document) = db.run_document(&arguments.id, shown).await? else {
         return Ok(unknown(&arguments.id));
     };
     answer(&if arguments.json {
@@ -60,9 +61,14 @@ pub(super) async fn show(config: &Config, arguments: &OneArguments) -> anyhow::R
     Ok(Ending::Done)
 }
 
+/// How many changes an answer needs: a text for a person shows the first few of them.
+pub(super) fn changes_shown(json: bool) -> u32 {
+    if json { u32::MAX } else { text::SHOWN }
+}
+
 pub(super) async fn errors(config: &Config, id: &str) -> anyhow::Result<Ending> {
     let db = open_db(config).await?;
-    let Some(document) = db.run_document(id).await? else {
+    let Some(document) = db.run_document(id, 0).await? else {
         return Ok(unknown(id));
     };
     let csv = error_file::error_file(&document.findings, document.findings_total);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::{Db, DbError, from_json, stamp, to_json};
+use super::{Db, DbError, count, from_json, stamp, to_json};
 use crate::roster::person::{Change, ChangeKind, FieldChanges};
 
 /// Changes written by one statement.
@@ -17,15 +17,21 @@ pub(super) struct NewChange<'a> {
 }
 
 impl Db {
-    /// What a run changed, pay and national ids masked.
-    pub async fn changes(&self, run: &str) -> Result<Vec<Change>, DbError> {
+    /// At most so many of a run's changes, pay and national ids masked, and how many there are.
+    pub async fn changes(&self, run: &str, most: u32) -> Result<(Vec<Change>, u64), DbError> {
+        let all: i64 = sqlx::query_scalar("SELECT count(*) FROM change WHERE run = ?1")
+            .bind(run)
+            .fetch_one(&self.reader)
+            .await?;
         let rows = sqlx::query(
-            "SELECT c.kind, c.fields, p.key FROM change c JOIN person p ON p.id = c.person WHERE c.run = ?1 ORDER BY c.id",
+            "SELECT c.kind, c.fields, p.key FROM change c JOIN person p ON p.id = c.person WHERE c.run = ?1 ORDER BY c.id LIMIT ?2",
         )
         .bind(run)
+        .bind(most)
         .fetch_all(&self.reader)
         .await?;
-        rows.iter()
+        let changes = rows
+            .iter()
             .map(|row| {
                 let fields: FieldChanges = from_json("change.fields", row.try_get("fields")?)?;
                 Ok(Change {
@@ -35,7 +41,8 @@ impl Db {
                     fields: fields.masked(),
                 })
             })
-            .collect()
+            .collect::<Result<_, DbError>>()?;
+        Ok((changes, count("change", all)?))
     }
 }
 

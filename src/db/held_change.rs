@@ -5,23 +5,35 @@
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::{Db, DbError, from_json, to_json};
+use super::{Db, DbError, count, from_json, to_json};
 use crate::roster::person::{Change, ChangeKind};
 
 /// Changes written by one statement.
 const BATCH: usize = 200;
 
 impl Db {
-    /// What a run that waits for a person would change; nothing of any other run.
-    pub(crate) async fn held_changes(&self, run: &str) -> Result<Vec<Change>, DbError> {
-        let rows = sqlx::query(
-            "SELECT h.kind, h.key, h.fields FROM held_change h JOIN import_run r ON r.id = h.run
-             WHERE h.run = ?1 AND r.outcome = 'held' ORDER BY h.position",
+    /// At most so many of what a run that waits for a person would change, and how many there are; nothing of any other run.
+    pub(crate) async fn held_changes(
+        &self,
+        run: &str,
+        most: u32,
+    ) -> Result<(Vec<Change>, u64), DbError> {
+        let all: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM held_change h JOIN import_run r ON r.id = h.run WHERE h.run = ?1 AND r.outcome = 'held'",
         )
         .bind(run)
+        .fetch_one(&self.reader)
+        .await?;
+        let rows = sqlx::query(
+            "SELECT h.kind, h.key, h.fields FROM held_change h JOIN import_run r ON r.id = h.run
+             WHERE h.run = ?1 AND r.outcome = 'held' ORDER BY h.position LIMIT ?2",
+        )
+        .bind(run)
+        .bind(most)
         .fetch_all(&self.reader)
         .await?;
-        rows.iter()
+        let changes = rows
+            .iter()
             .map(|row| {
                 Ok(Change {
                     kind: ChangeKind::parse(row.try_get("kind")?)
@@ -30,7 +42,8 @@ impl Db {
                     fields: from_json("held_change.fields", row.try_get("fields")?)?,
                 })
             })
-            .collect()
+            .collect::<Result<_, DbError>>()?;
+        Ok((changes, count("held_change", all)?))
     }
 }
 

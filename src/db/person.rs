@@ -7,19 +7,21 @@ use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use super::{Db, DbError, from_json, to_json};
 use crate::report::roster::Line;
 use crate::roster::diff::Candidate;
-use crate::roster::person::{Employment, FieldChanges, Fields, Known, RowHash};
+use crate::roster::person::{Employment, FieldChanges, Fields, Known, RowHash, RowHashes};
 use crate::roster::plan::Revised;
 use crate::tenant::{Environment, TenantId};
 
 /// People written by one statement.
 const BATCH: usize = 100;
-/// People read by one statement of [`Db::known_people`].
-const PAGE: i64 = 5_000;
+/// People read by one statement of [`Db::known_people`]: few enough that what it returns is not given back to the system and asked for again each time.
+const PAGE: i64 = 1_000;
+/// `verbatim_hash` of a row that is to be checked.
+const UNKNOWN: RowHash = [0; 16];
 
 /// One page of known people.
 #[derive(Debug, Default)]
 pub struct Page {
-    pub people: Vec<(String, Known)>,
+    pub people: Vec<(Box<str>, Known)>,
     last: Option<String>,
 }
 
@@ -34,9 +36,10 @@ impl Db {
         source: &str,
         before: &Page,
     ) -> Result<Page, DbError> {
-        let lines: Option<String> = sqlx::query_scalar(
-            "SELECT group_concat(id || ' ' || standing || ' ' || hex(row_hash) || ' ' || hex(key), char(10)) FROM (
-                 SELECT id, standing, row_hash, key FROM person
+        let row = sqlx::query(
+            "SELECT group_concat(id, ' ') AS ids, group_concat(standing, ' ') AS standings, CAST(group_concat(row_hash, '') AS BLOB) AS row_hashes,
+                    CAST(group_concat(verbatim_hash, '') AS BLOB) AS verbatim_hashes, group_concat(key, char(10)) AS keys, max(key) AS last FROM (
+                 SELECT id, standing, row_hash, verbatim_hash, key FROM person
                  WHERE tenant = ?1 AND environment = ?2 AND source = ?3 AND key > ?4 ORDER BY key LIMIT ?5)",
         )
         .bind(tenant.as_str())
@@ -46,14 +49,19 @@ impl Db {
         .bind(PAGE)
         .fetch_one(&self.reader)
         .await?;
-        let people = lines
-            .unwrap_or_default()
-            .lines()
-            .map(|line| known(line).ok_or(DbError::Value { column: "row_hash" }))
-            .collect::<Result<Vec<_>, _>>()?;
+        let Some(last) = row.try_get::<Option<String>, _>("last")? else {
+            return Ok(Page::default());
+        };
+        let people = known(
+            row.try_get("ids")?,
+            row.try_get("standings")?,
+            row.try_get("row_hashes")?,
+            row.try_get("verbatim_hashes")?,
+            row.try_get("keys")?,
+        );
         Ok(Page {
-            last: people.iter().map(|(key, _)| key).max().cloned(),
-            people,
+            people: people.ok_or(DbError::Value { column: "person" })?,
+            last: Some(last),
         })
     }
 
@@ -128,31 +136,39 @@ impl Db {
     }
 }
 
-/// Reads one line of a page; the fields are parted by blanks, and hex keeps those of a key away.
-fn known(line: &str) -> Option<(String, Known)> {
-    let mut parts = line.split(' ');
-    let known = Known {
-        id: parts.next()?.parse().ok()?,
-        employment: Employment::parse(parts.next()?)?,
-        hash: unhex(parts.next()?)?.try_into().ok()?,
-    };
-    let key = String::from_utf8(unhex(parts.next()?)?).ok()?;
-    Some((key, known))
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| match pair {
-            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-            _ => None,
+/// Parts a page again: the values of each column stand one after the other, hashes in bytes, keys in lines, as no key holds a line break.
+fn known(
+    ids: &str,
+    standings: &str,
+    row_hashes: &[u8],
+    verbatim_hashes: &[u8],
+    keys: &str,
+) -> Option<Vec<(Box<str>, Known)>> {
+    let (row_hashes, rest) = row_hashes.as_chunks();
+    let (verbatim_hashes, more) = verbatim_hashes.as_chunks();
+    let people = ids
+        .split(' ')
+        .zip(standings.split(' '))
+        .zip(row_hashes.iter().zip(verbatim_hashes))
+        .zip(keys.split('\n'))
+        .map(|(((id, standing), (said, verbatim)), key)| {
+            let known = Known {
+                id: id.parse().ok()?,
+                employment: Employment::parse(standing)?,
+                hashes: RowHashes {
+                    said: *said,
+                    verbatim: (*verbatim != UNKNOWN).then_some(*verbatim),
+                },
+            };
+            Some((Box::from(key), known))
         })
-        .collect()
+        .collect::<Option<Vec<_>>>()?;
+    let whole = rest.is_empty()
+        && more.is_empty()
+        && [row_hashes.len(), verbatim_hashes.len()] == [people.len(); 2]
+        && ids.split(' ').count() == people.len()
+        && keys.split('\n').count() == people.len();
+    whole.then_some(people)
 }
 
 /// Where the people of a run stand.
@@ -187,7 +203,7 @@ pub(super) async fn add(
             return Ok(());
         }
         let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO person (id, tenant, environment, source, key, standing, row_hash, last_run, fields) ",
+            "INSERT INTO person (id, tenant, environment, source, key, standing, row_hash, verbatim_hash, last_run, fields) ",
         );
         insert.push_values(batch, |mut values, (joiner, id)| {
             values
@@ -197,7 +213,8 @@ pub(super) async fn add(
                 .push_bind(place.source)
                 .push_bind(&*joiner.key)
                 .push_bind(Employment::Employed.as_str())
-                .push_bind(joiner.hash.as_slice())
+                .push_bind(joiner.hashes.said.to_vec())
+                .push_bind(verbatim(joiner.hashes))
                 .push_bind(place.run)
                 .push_bind(to_json(&after(&joiner.all_new())));
         });
@@ -205,49 +222,79 @@ pub(super) async fn add(
     }
 }
 
-/// Stores a known person's new fields and standing.
+/// Stores known people's new fields and standing.
 pub(super) async fn revise(
     connection: &mut SqliteConnection,
     run: &str,
-    revised: &Revised,
+    revised: &[Revised],
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE person SET standing = coalesce(?2, standing), row_hash = ?3, last_run = ?4, fields = ?5 WHERE id = ?1")
-        .bind(revised.person)
-        .bind(revised.kind.employment().map(Employment::as_str))
-        .bind(revised.hash.as_slice())
-        .bind(run)
-        .bind(to_json(&revised.fields))
-        .execute(connection)
-        .await?;
+    for batch in revised.chunks(BATCH) {
+        let mut update = QueryBuilder::<Sqlite>::new(
+            "WITH revised (id, standing, row_hash, verbatim_hash, fields) AS (",
+        );
+        update.push_values(batch, |mut values, revised| {
+            values
+                .push_bind(revised.person)
+                .push_bind(revised.kind.employment().map(Employment::as_str))
+                .push_bind(revised.hashes.said.to_vec())
+                .push_bind(verbatim(revised.hashes))
+                .push_bind(to_json(&revised.fields));
+        });
+        update
+            .push(
+                ") UPDATE person SET standing = coalesce(r.standing, person.standing), row_hash = r.row_hash, verbatim_hash = r.verbatim_hash,
+                     fields = r.fields, last_run = ",
+            )
+            .push_bind(run)
+            .push(" FROM revised r WHERE person.id = r.id");
+        update.build().execute(&mut *connection).await?;
+    }
     Ok(())
 }
 
-/// Notes how the row of an unchanged person reads now.
+/// Notes how the rows of unchanged people read now.
 pub(super) async fn rehash(
     connection: &mut SqliteConnection,
-    person: i64,
-    hash: RowHash,
+    rehashed: &[(i64, RowHashes)],
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE person SET row_hash = ?2 WHERE id = ?1")
-        .bind(person)
-        .bind(hash.as_slice())
-        .execute(connection)
-        .await?;
+    for batch in rehashed.chunks(BATCH) {
+        let mut update =
+            QueryBuilder::<Sqlite>::new("WITH rehashed (id, row_hash, verbatim_hash) AS (");
+        update.push_values(batch, |mut values, (person, hashes)| {
+            values
+                .push_bind(person)
+                .push_bind(hashes.said.to_vec())
+                .push_bind(verbatim(*hashes));
+        });
+        update.push(
+            ") UPDATE person SET row_hash = r.row_hash, verbatim_hash = r.verbatim_hash FROM rehashed r WHERE person.id = r.id",
+        );
+        update.build().execute(&mut *connection).await?;
+    }
     Ok(())
 }
 
-/// Notes that somebody absent from the file has left.
+/// Notes that people absent from the file have left.
 pub(super) async fn leave(
     connection: &mut SqliteConnection,
     run: &str,
-    person: i64,
+    absent: &[(Box<str>, Known)],
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE person SET standing = 'left', last_run = ?2 WHERE id = ?1")
-        .bind(person)
+    for batch in absent.chunks(BATCH) {
+        let ids: Vec<i64> = batch.iter().map(|(_, known)| known.id).collect();
+        sqlx::query(
+            "UPDATE person SET standing = 'left', last_run = ?2 WHERE id IN (SELECT value FROM json_each(?1))",
+        )
+        .bind(to_json(&ids))
         .bind(run)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    }
     Ok(())
+}
+
+fn verbatim(hashes: RowHashes) -> Vec<u8> {
+    hashes.verbatim.unwrap_or(UNKNOWN).to_vec()
 }
 
 fn after(changes: &FieldChanges) -> Fields {

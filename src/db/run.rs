@@ -60,22 +60,27 @@ impl Db {
         row.as_ref().map(run).transpose()
     }
 
-    /// The same with findings and changes, pay and national ids masked. Of a held run these are the changes that it would make.
-    pub async fn run_document(&self, id: &str) -> Result<Option<RunDocument>, DbError> {
+    /// The same with findings and at most so many changes, pay and national ids masked. Of a held run these are the changes that it would make.
+    pub async fn run_document(
+        &self,
+        id: &str,
+        most_changes: u32,
+    ) -> Result<Option<RunDocument>, DbError> {
         let Some(run) = self.run(id).await? else {
             return Ok(None);
         };
         let id = run.id.clone().unwrap_or_default();
         let (findings, findings_total) = self.findings(&id).await?;
-        let changes = match run.outcome {
-            Outcome::Held => self.held_changes(&id).await?,
-            _ => self.changes(&id).await?,
+        let (changes, changes_total) = match run.outcome {
+            Outcome::Held => self.held_changes(&id, most_changes).await?,
+            _ => self.changes(&id, most_changes).await?,
         };
         Ok(Some(RunDocument {
             run,
             findings,
             changes,
             findings_total,
+            changes_total,
         }))
     }
 

@@ -99,15 +99,9 @@ async fn write_plan(
 ) -> Result<(), DbError> {
     let first_id = person::next_id(connection).await?;
     person::add(connection, place, first_id, &plan.joiners).await?;
-    for revised in &plan.revised {
-        person::revise(connection, place.run, revised).await?;
-    }
-    for (id, hash) in &plan.rehashed {
-        person::rehash(connection, *id, *hash).await?;
-    }
-    for (_, known) in &plan.absent {
-        person::leave(connection, place.run, known.id).await?;
-    }
+    person::revise(connection, place.run, &plan.revised).await?;
+    person::rehash(connection, &plan.rehashed).await?;
+    person::leave(connection, place.run, &plan.absent).await?;
     let joiners = plan
         .joiners
         .iter()

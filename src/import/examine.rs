@@ -126,8 +126,8 @@ impl Importer {
             if page.people.is_empty() {
                 break;
             }
-            for (key, known) in &page.people {
-                diff.know(key, *known);
+            for (key, known) in page.people.drain(..) {
+                diff.know(key, known);
             }
         }
         let (mapping, limits) = (task.source.mapping.clone(), self.limits);

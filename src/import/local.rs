@@ -50,13 +50,15 @@ impl Importer {
         };
         let examined = self.examine(task, file_handle).await?;
         let changes = examined.plan.iter().flat_map(Plan::changes);
+        let changes: Vec<_> = changes
+            .map(|mut change| {
+                change.fields = change.fields.masked();
+                change
+            })
+            .collect();
         Ok(RunDocument {
-            changes: changes
-                .map(|mut change| {
-                    change.fields = change.fields.masked();
-                    change
-                })
-                .collect(),
+            changes_total: changes.len() as u64,
+            changes,
             findings: examined.findings,
             findings_total: examined.findings_total,
             run: Run {

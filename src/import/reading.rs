@@ -47,10 +47,18 @@ pub(super) fn consume(
             },
             (Frame::Row(row), Some(checker)) => {
                 rows += 1;
+                if rows % STRIDE == 0 {
+                    progress.inspect(|tell| tell(rows));
+                }
+                let verbatim = checker.verbatim(&row);
+                if verbatim.is_some_and(|verbatim| diff.recognise(row.row, verbatim)) {
+                    continue;
+                }
+                let verbatim = verbatim.map(|verbatim| verbatim.hash);
                 match checker.check(&row) {
                     Checked::Record(record, notes) => {
+                        diff.record(&record, verbatim.filter(|_| notes.is_empty()));
                         findings.extend(notes);
-                        diff.record(&record);
                     }
                     Checked::Refused {
                         row,
@@ -61,9 +69,6 @@ pub(super) fn consume(
                         diff.refused(row, &key);
                     }
                     Checked::Blank => {}
-                }
-                if rows % STRIDE == 0 {
-                    progress.inspect(|tell| tell(rows));
                 }
             }
             // Frames come in order, or the decoder has refused them.

@@ -53,7 +53,8 @@ impl CellKind {
         Self::BareNumber,
     ];
 
-    fn tag(self) -> u8 {
+    /// Its number on the wire.
+    pub(in crate::parse) fn tag(self) -> u8 {
         match self {
             Self::Text => 0,
             Self::Number => 1,

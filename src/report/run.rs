@@ -117,6 +117,9 @@ pub struct RunDocument {
     /// All findings, also those that are not kept.
     #[serde(skip)]
     pub findings_total: u64,
+    /// All changes, also those that were not asked for.
+    #[serde(skip)]
+    pub changes_total: u64,
 }
 
 /// What `runs --json` prints.
@@ -182,6 +185,7 @@ pub(super) mod tests {
                 fields: fields.masked(),
             }],
             findings_total: 1,
+            changes_total: 1,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::roster::diff::Counts;
 use crate::roster::person::Change;
 
 /// Findings and changes that the text shows before it says how many more there are.
-const SHOWN: usize = 20;
+pub const SHOWN: u32 = 20;
 
 /// A table of runs.
 pub fn runs(runs: &[Run]) -> String {
@@ -50,7 +50,7 @@ pub fn run(document: &RunDocument) -> String {
     let findings = document.findings_total.max(document.findings.len() as u64);
     if findings > 0 {
         lines.push(format!("\nFindings: {findings}"));
-        lines.extend(document.findings.iter().take(SHOWN).map(finding));
+        lines.extend(document.findings.iter().take(SHOWN as usize).map(finding));
         lines.extend(rest(findings));
     }
     if !document.changes.is_empty() {
@@ -58,9 +58,10 @@ pub fn run(document: &RunDocument) -> String {
             Outcome::Held => "Changes if it is approved",
             _ => "Changes",
         };
-        lines.push(format!("\n{title}: {}", document.changes.len()));
-        lines.extend(document.changes.iter().take(SHOWN).map(change));
-        lines.extend(rest(document.changes.len() as u64));
+        let changes = document.changes_total.max(document.changes.len() as u64);
+        lines.push(format!("\n{title}: {changes}"));
+        lines.extend(document.changes.iter().take(SHOWN as usize).map(change));
+        lines.extend(rest(changes));
     }
     summary(&document.run) + &text(&lines)
 }
@@ -143,7 +144,7 @@ fn change(change: &Change) -> String {
 }
 
 fn rest(all: u64) -> Option<String> {
-    let more = all.checked_sub(SHOWN as u64).filter(|more| *more > 0)?;
+    let more = all.checked_sub(u64::from(SHOWN)).filter(|more| *more > 0)?;
     Some(format!("  … and {more} more (--json shows what is kept)"))
 }
 

@@ -42,7 +42,16 @@ pub struct Known {
     pub id: i64,
     pub employment: Employment,
     /// Of the row that was last taken.
-    pub hash: RowHash,
+    pub hashes: RowHashes,
+}
+
+/// How the row that was last taken is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowHashes {
+    /// Of what it said.
+    pub said: RowHash,
+    /// Of how it said it, to the letter. Invariant: only of a row that passed its checks without a finding, for under this hash it is taken unchecked.
+    pub verbatim: Option<RowHash>,
 }
 
 /// Values by field. Invariant: no value is empty; what is empty is not there.

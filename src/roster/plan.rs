@@ -1,7 +1,7 @@
 //! Pure. What a run does to the roster, ready to be written in one transaction.
 
 use crate::roster::diff::{Candidate, Compared, Counts};
-use crate::roster::person::{Change, ChangeKind, FieldChanges, Fields, Known, RowHash};
+use crate::roster::person::{Change, ChangeKind, FieldChanges, Fields, Known, RowHashes};
 
 /// Every change of a run. Who is in none of the lists stays as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,7 +12,7 @@ pub struct Plan {
     /// Known people of the file who move, leave or come back.
     pub revised: Vec<Revised>,
     /// Known people whose row reads otherwise without saying anything new.
-    pub rehashed: Vec<(i64, RowHash)>,
+    pub rehashed: Vec<(i64, RowHashes)>,
     /// Leavers who are not in the file.
     pub absent: Vec<(Box<str>, Known)>,
 }
@@ -26,7 +26,7 @@ pub struct Revised {
     pub changes: FieldChanges,
     /// As they are to be stored.
     pub fields: Fields,
-    pub hash: RowHash,
+    pub hashes: RowHashes,
 }
 
 impl Plan {
@@ -41,7 +41,7 @@ impl Plan {
         match candidate.compare(&stored) {
             Compared::Unchanged => {
                 self.counts.unchanged += 1;
-                self.rehashed.push((person, candidate.hash));
+                self.rehashed.push((person, candidate.hashes));
             }
             Compared::Changed(kind, changes) => {
                 self.counts.count(kind);
@@ -52,7 +52,7 @@ impl Plan {
                     kind,
                     changes,
                     fields: stored,
-                    hash: candidate.hash,
+                    hashes: candidate.hashes,
                 });
             }
         }

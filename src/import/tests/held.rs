@@ -135,7 +135,11 @@ async fn a_held_run_shows_who_would_go_until_it_is_decided() {
     let held = bench.deliver(&file).await;
     let run = bench.run(&held).await;
     let changes = async || {
-        let document = bench.db().run_document(held.as_str()).await.unwrap();
+        let document = bench
+            .db()
+            .run_document(held.as_str(), u32::MAX)
+            .await
+            .unwrap();
         document.unwrap().changes
     };
     let would = changes().await;
@@ -146,27 +150,58 @@ async fn a_held_run_shows_who_would_go_until_it_is_decided() {
     assert_eq!(mover["fields"]["annual_pay"]["to"], "***");
     // Nothing of it is history.
     let id = run.id.unwrap();
-    assert!(bench.db().changes(&id).await.unwrap().is_empty());
+    assert!(
+        bench
+            .db()
+            .changes(&id, u32::MAX)
+            .await
+            .unwrap()
+            .0
+            .is_empty()
+    );
     bench.db().approve_run(&id).await.unwrap();
     assert!(changes().await.is_empty());
     assert_eq!(bench.run(&held).await.outcome, Outcome::Applied);
     assert_eq!(changes().await.len(), 11);
-    assert!(bench.db().held_changes(&id).await.unwrap().is_empty());
+    assert!(
+        bench
+            .db()
+            .held_changes(&id, u32::MAX)
+            .await
+            .unwrap()
+            .0
+            .is_empty()
+    );
 
     let rejected = bench.import(&people(1..=5, "Ulm")).await;
     let id = rejected.id.unwrap();
-    assert_eq!(bench.db().held_changes(&id).await.unwrap().len(), 6);
+    assert_eq!(
+        bench
+            .db()
+            .held_changes(&id, u32::MAX)
+            .await
+            .unwrap()
+            .0
+            .len(),
+        6
+    );
     bench.db().reject_run(&id).await.unwrap();
-    let document = bench.db().run_document(&id).await.unwrap().unwrap();
+    let document = bench
+        .db()
+        .run_document(&id, u32::MAX)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(document.changes.is_empty());
     let superseded = bench.import(&people(1..=4, "Ulm")).await;
     bench.import(&people(1..=10, "Ulm")).await;
     assert!(
         bench
             .db()
-            .held_changes(&superseded.id.unwrap())
+            .held_changes(&superseded.id.unwrap(), u32::MAX)
             .await
             .unwrap()
+            .0
             .is_empty()
     );
 }

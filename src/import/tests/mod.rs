@@ -217,7 +217,7 @@ async fn a_file_becomes_a_roster_and_the_next_one_its_changes() {
     );
     let document = bench
         .db()
-        .run_document(delivery.as_str())
+        .run_document(delivery.as_str(), u32::MAX)
         .await
         .unwrap()
         .unwrap();
@@ -273,6 +273,25 @@ async fn the_same_people_again_are_no_change_whatever_the_bytes() {
     let turned = bench.import(&people([3, 1, 2], "Ulm")).await;
     assert_eq!(turned.outcome, Outcome::NoChange);
     assert_eq!(turned.exit_code(), 0);
+}
+
+#[tokio::test]
+async fn what_is_odd_about_a_row_is_told_every_night_though_rows_are_known_again() {
+    let bench = Bench::new().await;
+    let file = |city: &str| {
+        format!(
+            "employee_id,work_email,city,annual_pay\n1,a@acme.example,Ulm,50000\n2,b@acme.example,Ulm,99000000\n3,c@acme.example,{city},50000\n"
+        )
+    };
+    for (night, city) in ["Ulm", "Bonn", "Bonn", "Trier"].into_iter().enumerate() {
+        let delivery = bench.deliver(&file(city)).await;
+        let run = bench.run(&delivery).await;
+        assert!(run.outcome.is_good(), "{night}: {:?}", run.reason);
+        let document = bench.db().run_document(delivery.as_str(), 0).await;
+        let findings = document.unwrap().unwrap().findings;
+        let rows: Vec<_> = findings.iter().map(|finding| finding.row).collect();
+        assert_eq!(rows, [Some(3)], "{night}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
+mod verbatim;
+
 use std::borrow::Cow;
 
 use crate::parse::columns::{self, Column, Mapping};
@@ -15,6 +17,9 @@ use crate::parse::record::{KeyOf, Record, Standing};
 use crate::parse::status::StatusWords;
 use crate::parse::value;
 use crate::parse::wire::{Cell, CellKind, Header, RawRow};
+
+use verbatim::Letters;
+pub use verbatim::Verbatim;
 
 /// Bytes of a key: more than any HR system has, less than any index takes.
 const KEY_BYTES: usize = 200;
@@ -47,6 +52,7 @@ pub struct Checker {
     cell_length_bytes: usize,
     /// Whether it was said that keys are bare numbers.
     warned_of_numbers: bool,
+    letters: Letters,
 }
 
 impl Checker {
@@ -57,9 +63,11 @@ impl Checker {
         limits: &ReadLimits,
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let (columns, findings) = columns::resolve(mapping, header)?;
+        let width = header.labels.len();
         let checker = Self {
+            letters: Letters::new(mapping, &columns, width),
             columns,
-            width: header.labels.len(),
+            width,
             date_format: mapping.date_format.clone(),
             status: StatusWords::new(mapping),
             cell_length_bytes: limits.cell_length_bytes,
@@ -71,6 +79,11 @@ impl Checker {
     /// The fields that the file has, in ascending order.
     pub fn fields(&self) -> impl Iterator<Item = Field> {
         self.columns.iter().map(|column| column.field)
+    }
+
+    /// What stands in the row, to be known again without a check; none where the same row may come to something else in another file.
+    pub fn verbatim<'a>(&mut self, row: &'a RawRow) -> Option<Verbatim<'a>> {
+        self.letters.take(row)
     }
 
     /// Checks a row.

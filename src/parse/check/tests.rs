@@ -386,6 +386,58 @@ fn annual_pay_beyond_ten_million_is_left_out_with_a_warning_r3_24() {
     );
 }
 
+#[test]
+fn a_row_to_the_letter_is_its_mapped_cells_under_these_rules_and_nothing_else() {
+    let labels = ["employee_id", "city", "note"];
+    let hash = |checker: &mut Checker, cells: &[&str]| {
+        let row = texts(cells);
+        let verbatim = checker.verbatim(&row).unwrap();
+        assert_eq!(verbatim.key, cells[0]);
+        verbatim.hash
+    };
+    let mut checked = checker(&labels, &lenient());
+    let first = hash(&mut checked, &["1", "Ulm", "new"]);
+    assert_eq!(first, hash(&mut checked, &["1", "Ulm", "old"]));
+    for other in [["1", "Ulm ", ""], ["1U", "lm", ""], ["2", "Ulm", ""]] {
+        assert_ne!(first, hash(&mut checked, &other));
+    }
+    // In another order of columns it is the same row, under another mapping or with fewer fields it is not.
+    let mut turned = checker(&["note", "employee_id", "city"], &lenient());
+    let turned = turned.verbatim(&texts(&["", "1", "Ulm"])).unwrap().hash;
+    assert_eq!(first, turned);
+    let mut strict = checker(
+        &labels,
+        &Mapping {
+            required: vec![Field::City],
+            ..lenient()
+        },
+    );
+    assert_ne!(first, hash(&mut strict, &["1", "Ulm", "new"]));
+    let mut shorter = checker(&["employee_id", "note"], &lenient());
+    assert_ne!(
+        shorter.verbatim(&texts(&["1", ""])).unwrap().hash,
+        hash(&mut checked, &["1", "", ""])
+    );
+}
+
+#[test]
+fn a_row_whose_fate_hangs_on_other_rows_is_never_taken_unchecked() {
+    let mut checked = checker(&["employee_id", "city"], &lenient());
+    for row in [
+        texts(&["1"]),
+        texts(&["1", "Ulm", "x"]),
+        row_of(&[(CellKind::BareNumber, "1"), (CellKind::Text, "Ulm")]),
+    ] {
+        assert_eq!(checked.verbatim(&row), None);
+    }
+    let number = row_of(&[(CellKind::Number, "1"), (CellKind::Text, "Ulm")]);
+    let number = checked.verbatim(&number).unwrap().hash;
+    assert_ne!(
+        number,
+        checked.verbatim(&texts(&["1", "Ulm"])).unwrap().hash
+    );
+}
+
 proptest::proptest! {
     #[test]
     fn no_row_makes_it_panic(cells in proptest::collection::vec((0..4_usize, ".{0,20}"), 0..8)) {

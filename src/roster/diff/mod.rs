@@ -1,8 +1,9 @@
 //! Pure. What a file changes in the roster of its data source.
 //!
-//! Told first who is known ([`Diff::know`]), then every row ([`Diff::record`], [`Diff::refused`]), it answers in [`Diff::finish`]. It works hash first:
-//! of a row that says what it said the last time only that is kept, so memory goes with the changes and not with the file. A row that may change its
-//! person becomes a [`Candidate`], to be compared with the stored fields by whoever can load them.
+//! Told first who is known ([`Diff::know`]), then every row ([`Diff::recognise`], [`Diff::record`], [`Diff::refused`]), it answers in [`Diff::finish`]. It
+//! works hash first, twice: a row that reads to the letter as it did the last time is not even checked, and of one that says the same in other
+//! letters only that is kept. So time and memory go with the changes and not with the file. A row that may change its person becomes a
+//! [`Candidate`], to be compared with the stored fields by whoever can load them.
 //!
 //! Order of rows makes no difference: a key counts once, however its rows lie.
 
@@ -12,10 +13,13 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
+use crate::parse::check::Verbatim;
 use crate::parse::finding::Finding;
 use crate::parse::record::{KeyOf, Record, Standing};
 use crate::roster::packed::{Layout, Packed};
-use crate::roster::person::{ChangeKind, Employment, FieldChanges, Fields, Known, RowHash};
+use crate::roster::person::{
+    ChangeKind, Employment, FieldChanges, Fields, Known, RowHash, RowHashes,
+};
 use crate::roster::plan::Plan;
 use crate::roster::safeguard::Removal;
 
@@ -61,6 +65,8 @@ pub struct Diff {
     people: HashMap<Box<str>, Slot>,
     repeats: Repeats,
     candidates: Vec<Candidate>,
+    /// Unchanged people whose row reads otherwise than before.
+    reworded: Vec<(Box<str>, i64, RowHashes)>,
     layout: Option<Layout>,
     rows: u64,
     refused_rows: u64,
@@ -114,7 +120,7 @@ enum Fate {
 pub struct Candidate {
     pub key: Box<str>,
     known: Option<Known>,
-    pub hash: RowHash,
+    pub hashes: RowHashes,
     pub fields: Packed,
     row: u64,
     standing: Standing,
@@ -147,6 +153,7 @@ impl Diff {
             people: HashMap::new(),
             repeats: Repeats::default(),
             candidates: Vec::new(),
+            reworded: Vec::new(),
             layout: None,
             rows: 0,
             refused_rows: 0,
@@ -156,16 +163,31 @@ impl Diff {
     }
 
     /// Takes note of a person of this data source. To be called before the first row.
-    pub fn know(&mut self, key: &str, known: Known) {
+    pub fn know(&mut self, key: Box<str>, known: Known) {
         let slot = Slot {
             known: Some(known),
             first: None,
         };
-        self.people.insert(key.into(), slot);
+        self.people.insert(key, slot);
     }
 
-    /// Takes a row that passed its checks.
-    pub fn record(&mut self, record: &Record) {
+    /// Takes a row that reads to the letter as the last one of its person did, and says whether it is such a row; all others want checking first.
+    pub fn recognise(&mut self, row: u64, verbatim: Verbatim<'_>) -> bool {
+        let known = self.people.get(verbatim.key).and_then(|slot| slot.known);
+        // Of somebody who has left the row may be a leaver's or a rehire's: that is read in it.
+        let Some(known) = known.filter(|known| {
+            known.employment == Employment::Employed && known.hashes.verbatim == Some(verbatim.hash)
+        }) else {
+            return false;
+        };
+        self.rows += 1;
+        let said = Said::Fields(known.hashes.said);
+        self.enter(verbatim.key, row, said, |_| Fate::Unchanged);
+        true
+    }
+
+    /// Takes a row that passed its checks. `verbatim` is how it reads, if they found nothing to say about it.
+    pub fn record(&mut self, record: &Record, verbatim: Option<RowHash>) {
         self.rows += 1;
         let hash = self.hash(record);
         let said = Said::Fields(hash);
@@ -174,15 +196,26 @@ impl Diff {
         }) else {
             return;
         };
-        if fate(known, record, hash) == Fate::Candidate {
-            self.candidates.push(Candidate {
+        let hashes = RowHashes {
+            said: hash,
+            verbatim,
+        };
+        match (fate(known, record, hash), known) {
+            (Fate::Candidate, _) => self.candidates.push(Candidate {
                 key: record.key.as_str().into(),
                 known,
-                hash,
+                hashes,
                 fields: Packed::new(&record.fields, &mut self.layout),
                 row: record.row,
                 standing: record.standing,
-            });
+            }),
+            (Fate::Unchanged, Some(known))
+                if verbatim.is_some() && verbatim != known.hashes.verbatim =>
+            {
+                self.reworded
+                    .push((record.key.as_str().into(), known.id, hashes));
+            }
+            _ => {}
         }
     }
 
@@ -275,6 +308,12 @@ impl Diff {
         let mut plan = Plan {
             counts,
             absent,
+            rehashed: self
+                .reworded
+                .into_iter()
+                .filter(|(key, ..)| !verdict.conflicting.contains(key))
+                .map(|(_, id, hashes)| (id, hashes))
+                .collect(),
             ..Plan::default()
         };
         let mut leavers = counts.leavers;
@@ -330,7 +369,7 @@ fn fate(known: Option<Known>, record: &Record, hash: RowHash) -> Fate {
         (None, Standing::Active) => Fate::Candidate,
         (Some(known), standing) => {
             let same = (known.employment == Employment::Employed) == (standing == Standing::Active);
-            if same && known.hash == hash {
+            if same && known.hashes.said == hash {
                 Fate::Unchanged
             } else {
                 Fate::Candidate
