@@ -105,7 +105,7 @@ impl Importer {
                 .filter(|_| examined.outcome.is_good() || examined.outcome == Outcome::Held),
         };
         let superseded = self.db.settle(job, &verdict).await?;
-        self.log(job, started, &verdict, superseded.len());
+        self.log(job, started, &verdict, &superseded);
         self.report_pending().await;
         Ok(examined.outcome)
     }
@@ -140,7 +140,7 @@ impl Importer {
             .ok_or(ImportError::NotConfigured)
     }
 
-    fn log(&self, job: &LeasedJob, started: Timestamp, verdict: &Verdict<'_>, superseded: usize) {
+    fn log(&self, job: &LeasedJob, started: Timestamp, verdict: &Verdict<'_>, superseded: &[String]) {
         let took = std::time::Duration::try_from(self.clock.now().duration_since(started))
             .unwrap_or_default();
         crate::telemetry::time_run(took);
@@ -157,10 +157,16 @@ impl Importer {
             skipped = counts.skipped,
             collapsed = counts.collapsed,
             findings = verdict.findings_total,
-            superseded,
+            superseded = superseded.len(),
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "an import run has come to its verdict"
         );
+        for older in superseded {
+            tracing::info!(
+                superseded.id = older,
+                "an older run will not be applied any more: this file is newer"
+            );
+        }
         let reason = verdict.reason.unwrap_or_default();
         match verdict.outcome {
             Outcome::Held => tracing::warn!(
