@@ -32,6 +32,7 @@ pub mod db;
 pub mod web;
 
 pub mod clock;
+pub mod failpoint;
 pub mod secret;
 pub mod tasks;
 pub mod telemetry;

@@ -37,9 +37,10 @@ export INSTA_UPDATE=no CARGO_TERM_PROGRESS_WHEN=never
 say "format"
 cargo fmt --check
 say "clippy"
-cargo clippy --locked --all-targets -- -D warnings
+cargo clippy --locked -- -D warnings
+cargo clippy --locked --all-targets --features failpoints -- -D warnings
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
 say "tests"
-cargo test --locked "$@"
+cargo test --locked --features failpoints "$@"
 say "all is well"

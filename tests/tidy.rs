@@ -396,6 +396,24 @@ fn tasks_are_spawned_in_one_place() {
 }
 
 #[test]
+fn what_is_shipped_has_no_fail_points() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    assert!(!manifest.contains("\ndefault = "), "no feature by default");
+    // Everywhere else a point is a call that does nothing; who asks for the feature would do something.
+    let askers: Vec<_> = sources()
+        .iter()
+        .filter(|source| source.text.contains("\"failpoints\""))
+        .map(|source| source.name.clone())
+        .collect();
+    assert_eq!(askers, ["failpoint.rs"]);
+    let source = std::fs::read_to_string(source_folder().join("failpoint.rs")).unwrap();
+    let (always, armed) = source.split_once("mod armed").unwrap();
+    assert!(!bare(always).contains("std::env"), "reads the environment");
+    assert!(bare(armed).contains("std::env"));
+}
+
+#[test]
 fn nothing_has_a_name_that_says_nothing() {
     let empty = [
         "utils", "util", "common", "helpers", "helper", "models", "types", "manager", "misc",

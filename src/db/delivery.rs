@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use sqlx::Row as _;
 
 use super::seen_file::{self, Seen};
-use super::{Db, DbError, instant, stamp, stored};
+use super::{Db, DbError, instant, pass, stamp, stored};
+use crate::failpoint::Point;
 use crate::mailbox::{DeliveryId, Fingerprint};
 use crate::tenant::{Environment, Mode, TenantId};
 
@@ -66,6 +67,7 @@ impl Db {
             } => (None, None, format.as_deref(), *width, *height),
         };
         let mut transaction = self.begin().await?;
+        pass(Point::DeliveryRow).await?;
         let seq: Option<i64> = sqlx::query_scalar(
             "INSERT INTO delivery (id, tenant, environment, kind, source, mode, file_name, sha256, size_bytes, received_at, photo_format, photo_width, photo_height)
              VALUES (?1, ?2, ?3, iif(?4 IS NULL, 'photo', 'data'), ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
@@ -100,6 +102,7 @@ impl Db {
         )
         .await?;
         if let NewKind::Data { source, mode } = &delivery.kind {
+            pass(Point::RunRow).await?;
             sqlx::query(
                 "INSERT INTO import_run (id, delivery_seq, tenant, environment, outcome) VALUES (?1, ?2, ?3, ?4, 'queued')",
             )
@@ -109,6 +112,7 @@ impl Db {
             .bind(delivery.environment.as_str())
             .execute(&mut *transaction)
             .await?;
+            pass(Point::JobRow).await?;
             sqlx::query(
                 "INSERT INTO job (delivery_seq, tenant, environment, source, mode, state) VALUES (?1, ?2, ?3, ?4, ?5, 'queued')",
             )
@@ -120,6 +124,7 @@ impl Db {
             .execute(&mut *transaction)
             .await?;
         }
+        pass(Point::DeliveryCommit).await?;
         transaction.commit().await?;
         Ok(Recorded::New)
     }

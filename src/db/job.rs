@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{Db, DbError, count, held_change, instant, stamp};
+use super::{Db, DbError, count, held_change, instant, pass, stamp};
+use crate::failpoint::Point;
 use crate::mailbox::DeliveryId;
 use crate::queue::job::{Approval, JobState, LEASE, LeasedJob, MAX_ATTEMPTS, MAX_CRASHES, Owner};
 use crate::tenant::{Environment, Mode, TenantId};
@@ -81,6 +82,7 @@ impl Db {
             return Ok(None);
         }
         let mut transaction = self.begin().await?;
+        pass(Point::LeaseRow).await?;
         let seq: Option<i64> = sqlx::query_scalar(
             "UPDATE job SET state = 'running', owner = ?1, leased_until = ?2, attempts = attempts + 1
              WHERE delivery_seq = (
@@ -121,6 +123,7 @@ impl Db {
         .fetch_one(&mut *transaction)
         .await?;
         let job = leased(seq, owner, &row)?;
+        pass(Point::LeaseCommit).await?;
         transaction.commit().await?;
         Ok(Some(job))
     }

@@ -38,6 +38,7 @@ pub use seen_file::Seen;
 pub use settle::Verdict;
 
 use crate::clock::SharedClock;
+use crate::failpoint::{self, Point};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -209,6 +210,11 @@ async fn is_ours(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error>
     .fetch_one(connection)
     .await?;
     Ok(id == APPLICATION_ID || (id == 0 && strangers == 0))
+}
+
+/// Passes a fail point before a statement, which may fail there.
+async fn pass(point: Point) -> Result<(), sqlx::Error> {
+    failpoint::pass_async(point).await.map_err(sqlx::Error::Io)
 }
 
 /// The stored form of an instant.

@@ -2,7 +2,8 @@
 
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{Db, DbError, count, stored};
+use super::{Db, DbError, count, pass, stored};
+use crate::failpoint::Point;
 use crate::mailbox::Fingerprint;
 use crate::tenant::{Environment, TenantId};
 
@@ -65,6 +66,7 @@ pub(super) async fn note(
     path: &str,
     seen: &Seen,
 ) -> Result<(), DbError> {
+    pass(Point::SeenRow).await?;
     sqlx::query(
         "INSERT INTO seen_file (tenant, environment, path, inode, size_bytes, modified_ns, changed_ns, sha256)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)

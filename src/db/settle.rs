@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::change::NewChange;
 use super::person::Place;
 use super::run::Judged;
-use super::{Db, DbError, change, finding, held_change, job, person, roster_version, run};
+use super::{Db, DbError, change, finding, held_change, job, pass, person, roster_version, run};
+use crate::failpoint::Point;
 use crate::parse::finding::Finding;
 use crate::queue::job::{JobState, LeasedJob};
 use crate::report::run::Outcome;
@@ -47,12 +48,15 @@ impl Db {
             Outcome::Held => JobState::Held,
             _ => JobState::Done,
         };
+        pass(Point::SettleJob).await?;
         job::give_back(&mut transaction, leased, state, None).await?;
+        pass(Point::SettleHeld).await?;
         held_change::forget(&mut transaction, std::slice::from_ref(&leased.run)).await?;
         if let Some(plan) = verdict.plan.filter(|_| state == JobState::Held) {
             held_change::write(&mut transaction, &leased.run, plan.changes()).await?;
         } else if let Some(plan) = verdict.plan {
             let seen = verdict.roster_version;
+            pass(Point::SettleVersion).await?;
             roster_version::expect(&mut transaction, tenant, environment, source, seen).await?;
             if plan.counts.any_change() {
                 roster_version::advance(&mut transaction, tenant, environment, source, seen)
@@ -75,17 +79,21 @@ impl Db {
             counts: verdict.counts,
             findings: verdict.findings_total,
         };
+        pass(Point::SettleRun).await?;
         run::judge(&mut transaction, &leased.run, now, &judged).await?;
+        pass(Point::SettleFindings).await?;
         finding::replace(&mut transaction, &leased.run, verdict.findings).await?;
         let decided = matches!(
             verdict.outcome,
             Outcome::Applied | Outcome::NoChange | Outcome::Held
         );
         let superseded = if decided && leased.mode == Mode::Full {
+            pass(Point::SettleOlder).await?;
             run::supersede_older(&mut transaction, leased, now).await?
         } else {
             Vec::new()
         };
+        pass(Point::SettleCommit).await?;
         transaction.commit().await?;
         Ok(superseded)
     }
@@ -98,9 +106,13 @@ async fn write_plan(
     plan: &Plan,
 ) -> Result<(), DbError> {
     let first_id = person::next_id(connection).await?;
+    pass(Point::SettleJoiners).await?;
     person::add(connection, place, first_id, &plan.joiners).await?;
+    pass(Point::SettleRevised).await?;
     person::revise(connection, place.run, &plan.revised).await?;
+    pass(Point::SettleRehashed).await?;
     person::rehash(connection, &plan.rehashed).await?;
+    pass(Point::SettleAbsent).await?;
     person::leave(connection, place.run, &plan.absent).await?;
     let joiners = plan
         .joiners
@@ -121,6 +133,7 @@ async fn write_plan(
         kind: ChangeKind::Leaver,
         fields: Cow::Owned(FieldChanges::default()),
     });
+    pass(Point::SettleChanges).await?;
     change::write(
         connection,
         place.run,

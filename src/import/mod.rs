@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use crate::clock::SharedClock;
 use crate::config::Tenant;
 use crate::db::{Db, DbError, Verdict};
+use crate::failpoint::{self, Point};
 use crate::import::reader::{Reader, ReaderError};
 use crate::mailbox::layout::Layout;
 use crate::mailbox::{MailboxError, MailboxPath};
@@ -64,6 +65,8 @@ pub enum ImportError {
     Local(#[source] io::Error),
     #[error("the data source is not in the configuration any more")]
     NotConfigured,
+    #[error("a step of the import failed")]
+    Step(#[source] io::Error),
     /// A try failed; the daemon will try again.
     #[error("this try failed, and the job waits for the next one")]
     Postponed(#[source] anyhow::Error),
@@ -75,12 +78,18 @@ impl Importer {
     /// Runs a leased job to its verdict.
     pub async fn run(&self, job: &LeasedJob) -> Result<Outcome, ImportError> {
         let started = self.clock.now();
+        failpoint::pass_async(Point::Leased)
+            .await
+            .map_err(ImportError::Step)?;
         let source = self.source(&job.tenant, &job.source)?;
         let layout = Layout::new(&self.state_dir, &job.tenant, job.environment);
         let path = layout.archive.join(job.delivery.as_str());
-        let file = blocking(move || std::fs::File::open(path))
-            .await
-            .map_err(ImportError::Archive)?;
+        let file = blocking(move || {
+            failpoint::pass(Point::ArchiveOpen)?;
+            std::fs::File::open(path)
+        })
+        .await
+        .map_err(ImportError::Archive)?;
         let task = Task {
             tenant: &job.tenant,
             environment: job.environment,
@@ -90,6 +99,9 @@ impl Importer {
             approval: job.approval.as_ref(),
         };
         let examined = self.examine(task, file).await?;
+        failpoint::pass_async(Point::Diffed)
+            .await
+            .map_err(ImportError::Step)?;
         let verdict = Verdict {
             outcome: examined.outcome,
             reason: examined.reason.as_deref(),
@@ -105,6 +117,9 @@ impl Importer {
                 .filter(|_| examined.outcome.is_good() || examined.outcome == Outcome::Held),
         };
         let superseded = self.db.settle(job, &verdict).await?;
+        failpoint::pass_async(Point::Settled)
+            .await
+            .map_err(ImportError::Step)?;
         self.log(job, started, &verdict, &superseded);
         self.report_pending().await;
         Ok(examined.outcome)

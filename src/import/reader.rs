@@ -16,6 +16,7 @@ use rlimit::Resource;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, Command};
 
+use crate::failpoint::{self, Point};
 use crate::parse::finding::{Finding, code};
 use crate::parse::limits::ReadLimits;
 use crate::parse::read::read;
@@ -72,6 +73,9 @@ impl Reader {
         F: FnOnce(&mut Frames) -> T + Send + 'static,
     {
         let mut child = self.start(file).map_err(ReaderError::Start)?;
+        failpoint::pass_async(Point::ChildStarted)
+            .await
+            .map_err(ReaderError::Start)?;
         let no_pipe = || ReaderError::Start(io::ErrorKind::BrokenPipe.into());
         let stdout = child.stdout.take().ok_or_else(no_pipe)?;
         let stderr = child.stderr.take().ok_or_else(no_pipe)?;
@@ -90,6 +94,9 @@ impl Reader {
         let (reading, ended, said) =
             tokio::join!(reading, wait(&mut child, limits.time), listen(stderr));
         let (consumed, last) = reading.map_err(ReaderError::Consumer)?;
+        failpoint::pass_async(Point::RecordsRead)
+            .await
+            .map_err(ReaderError::Wait)?;
         let end = ended.map_err(ReaderError::Wait)?;
         if !said.is_empty() {
             tracing::debug!(said = %said.escape_debug(), "the reader said something");

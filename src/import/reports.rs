@@ -3,6 +3,7 @@
 //! The database is the truth and remembers what was told, so a crash between verdict and receipt is made good at the next start.
 
 use crate::db::DbError;
+use crate::failpoint::{self, Point};
 use crate::import::{ImportError, Importer};
 use crate::mailbox::{MailboxError, MailboxPath};
 use crate::parse::finding::Finding;
@@ -10,6 +11,8 @@ use crate::report::error_file::error_file;
 use crate::report::receipt::receipt;
 use crate::report::run::{Outcome, Run};
 
+/// How the name of a receipt ends.
+const RECEIPT: &str = ".receipt.json";
 /// How often a run that moves on while it is told of is told of at once; then it waits for the next time.
 const RETELLINGS: usize = 4;
 
@@ -59,17 +62,29 @@ impl Importer {
         }
         let (findings, total) = self.db.findings(id).await?;
         // Before it is there: else a crash would leave one that nobody knows of.
+        failpoint::pass_async(Point::ErrorFileExpected)
+            .await
+            .map_err(MailboxError::Io)?;
         let error_file = self.db.expect_error_file(id, total).await?;
         let told = run.clone();
         let deposit = self.deposit.clone();
         tokio::task::spawn_blocking(move || {
             for (name, bytes) in files(&run, &findings, total, error_file) {
                 let path = path(&name).ok_or(MailboxError::NotFound)?;
+                let is_receipt = name.ends_with(RECEIPT);
+                failpoint::pass(if is_receipt {
+                    Point::Receipt
+                } else {
+                    Point::ErrorFile
+                })?;
                 deposit(&run.tenant, run.environment, &path, &bytes)?;
             }
             Ok::<_, MailboxError>(())
         })
         .await??;
+        failpoint::pass_async(Point::Reported)
+            .await
+            .map_err(MailboxError::Io)?;
         Ok(self.db.mark_reported(&told).await?)
     }
 
@@ -112,7 +127,7 @@ fn files(
     if total > 0 || error_file_is_there {
         files.push((errors, error_file(findings, total)));
     }
-    files.push((format!("{delivery}.receipt.json"), receipt));
+    files.push((format!("{delivery}{RECEIPT}"), receipt));
     files
 }
 

@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::failpoint::{self, Point};
 use crate::mailbox::{DeliveryId, Fingerprint, Folder, Stat};
 use crate::parse::photo::{self, Photo};
 
@@ -28,13 +29,16 @@ pub(super) fn copy(
 ) -> io::Result<Content> {
     discard(archive, delivery)?;
     let mut copy = archive.create(delivery.as_str())?;
+    failpoint::pass(Point::ArchiveCopy)?;
     let content = if rustix::fs::ioctl_ficlone(&copy, file).is_ok() {
         // The clone cannot change any more; the file can.
         hash(&copy, io::sink())?
     } else {
         hash(&mut file, &mut copy)?
     };
+    failpoint::pass(Point::ArchiveSync)?;
     copy.sync_all()?;
+    failpoint::pass(Point::ArchiveFolderSync)?;
     archive.sync()?;
     Ok(content)
 }

@@ -17,6 +17,7 @@ use super::claim::{self, Content, fingerprint};
 use super::settle::{Coming, Settling, Verdict};
 use crate::clock::SharedClock;
 use crate::db::{Db, NewDelivery, NewKind, Recorded, Seen};
+use crate::failpoint::{self, Point};
 use crate::mailbox::arrival::Placement;
 use crate::mailbox::{
     DeliveryId, Fingerprint, Found, Mailbox, MailboxError, MailboxPath, Spooled, Stat, placement,
@@ -133,6 +134,9 @@ impl Collector {
         spooled: &Spooled,
         wanted: Wanted,
     ) -> Result<Recorded, IntakeError> {
+        failpoint::pass_async(Point::Claim)
+            .await
+            .map_err(IntakeError::Files)?;
         if self.shared.db.has_delivery(&spooled.delivery).await? {
             self.unspool(spooled).await?;
             return Ok(Recorded::Known);

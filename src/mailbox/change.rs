@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::failpoint::{self, Point};
 use crate::mailbox::arrival::Placement;
 use crate::mailbox::layout::{FOLDERS, spool_name};
 use crate::mailbox::placement::{self, Placed, counts, is_outgoing, is_own_folder};
@@ -221,14 +222,18 @@ impl Mailbox {
         let (folder, name) = self.place_of(path)?;
         let staged = Uuid::now_v7().to_string();
         let mut file = self.staging.create(&staged)?;
-        let placed = file
-            .write_all(bytes)
+        let placed = failpoint::pass(Point::DepositWrite)
+            .and_then(|()| file.write_all(bytes))
+            .and_then(|()| failpoint::pass(Point::DepositSync))
             .and_then(|()| beneath::sync_file(&file))
+            .and_then(|()| failpoint::pass(Point::DepositRename))
             .and_then(|()| self.staging.rename(&staged, &folder, name));
         if placed.is_err() {
             discard(&self.staging, &staged);
         }
-        placed.and_then(|()| folder.sync())?;
+        placed
+            .and_then(|()| failpoint::pass(Point::DepositFolderSync))
+            .and_then(|()| folder.sync())?;
         Ok(())
     }
 
@@ -251,6 +256,7 @@ impl Mailbox {
         {
             return Err(MailboxError::IsFolder);
         }
+        failpoint::pass(Point::SpoolLink)?;
         folder.link(name, &self.spool, &spooled)?;
         let mut touched = vec![&self.spool, &to_folder];
         // What staging holds need not survive anything.
@@ -275,8 +281,8 @@ impl Mailbox {
         let kept = Uuid::now_v7().to_string();
         // Fails when there is nothing, or when the kernel does not let us link what another user has put there: then it cannot be restored.
         let replaces = to.link(to_name, &self.staging, &kept).is_ok();
-        let renamed = from.rename(name, to, to_name).and_then(|()| {
-            touched.iter().try_for_each(|folder| folder.sync()).inspect_err(|_| {
+        let renamed = failpoint::pass(Point::FinalRename).and_then(|()| from.rename(name, to, to_name)).and_then(|()| {
+            touched.iter().try_for_each(|folder| failpoint::pass(Point::FolderSync).and_then(|()| folder.sync())).inspect_err(|_| {
                 let undone = if replaces {
                     to.link(to_name, from, name)
                         .and_then(|()| self.staging.rename(&kept, to, to_name))

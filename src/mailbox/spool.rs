@@ -5,6 +5,7 @@ use std::io;
 
 use uuid::Uuid;
 
+use crate::failpoint::{self, Point};
 use crate::mailbox::change::discard;
 use crate::mailbox::{DeliveryId, Kind, Mailbox, MailboxError, MailboxPath, Stat, layout};
 
@@ -109,9 +110,12 @@ impl Mailbox {
     /// Takes one of them out, once it is recorded. Does nothing when it is out already.
     pub(crate) fn unspool(&self, spooled: &Spooled) -> io::Result<()> {
         let name = layout::spool_name(&spooled.delivery, &spooled.path);
+        failpoint::pass(Point::Unspool)?;
         match self.spool.remove_file(&name) {
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.and_then(|()| self.spool.sync()),
+            removed => removed
+                .and_then(|()| failpoint::pass(Point::UnspoolSync))
+                .and_then(|()| self.spool.sync()),
         }
     }
 }

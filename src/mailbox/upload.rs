@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::failpoint::{self, Point};
 use crate::mailbox::arrival::Placement;
 use crate::mailbox::beneath::{self, Stat};
 use crate::mailbox::coverage::Coverage;
@@ -205,6 +206,7 @@ impl Staged {
 
     fn write(&self, offset: u64, bytes: &[u8], size_bytes: u64) -> Result<(), MailboxError> {
         self.mailbox.books().ledger.grow(self.receipt, size_bytes)?;
+        failpoint::pass(Point::StagedWrite)?;
         Ok(self.file.write_all_at(bytes, offset)?)
     }
 
@@ -215,6 +217,7 @@ impl Staged {
         if let Some(modified) = modified {
             beneath::set_modified(&self.file, modified)?;
         }
+        failpoint::pass(Point::StagedSync)?;
         beneath::sync_file(&self.file)?;
         let _commits = self.mailbox.commits();
         let from = (&self.mailbox.staging, self.name.as_str());
@@ -356,6 +359,7 @@ impl InPlace {
             .books()
             .ledger
             .grow_file(&self.key, size_bytes)?;
+        failpoint::pass(Point::TemporaryWrite)?;
         Ok(self.file.write_all_at(bytes, offset)?)
     }
 
@@ -374,6 +378,7 @@ impl InPlace {
         if let Some(modified) = modified {
             beneath::set_modified(&self.file, modified)?;
         }
+        failpoint::pass(Point::TemporarySync)?;
         beneath::sync_file(&self.file)?;
         Ok(self.folder.sync()?)
     }

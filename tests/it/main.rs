@@ -21,6 +21,8 @@ mod crash;
 mod cuts;
 mod drain;
 mod hostile;
+#[cfg(feature = "failpoints")]
+mod points;
 mod quota;
 mod reader;
 

@@ -53,7 +53,6 @@ impl Reply {
     }
 
     /// The code.
-    #[cfg(test)]
     pub(super) fn code(&self) -> u16 {
         self.code
     }

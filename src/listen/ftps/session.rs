@@ -15,6 +15,7 @@ use super::control::Control;
 use super::listing::Facts;
 use super::passive::{Lease, PassivePorts};
 use super::reply::{self, Reply};
+use crate::failpoint::{self, Point};
 use crate::listen::Protocol;
 use crate::listen::accept::Pass;
 use crate::listen::login::Account;
@@ -240,6 +241,9 @@ impl Session {
                 Err(Stop::Gone(error)) => return Err(error),
             };
             self.control.send(&reply).await?;
+            if reply.code() == 226 {
+                failpoint::pass_async(Point::FtpsReplied).await?;
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use super::session::{
     Answer, Interruption, NextTransfer, Session, Stop, answer, chain, refusal, refuse,
 };
 use crate::clock::{Clock as _, SystemClock};
+use crate::failpoint::{self, Point};
 use crate::listen::tls::Direction;
 use crate::mailbox::{Arrival, DeliveryId, Entry, EntryKind, MailboxError, Start};
 use crate::telemetry;
@@ -105,6 +106,7 @@ impl Session {
         }
         let reply = match self.finish(writer, begun).await {
             Ok(arrival) => {
+                failpoint::pass_async(Point::FtpsReply).await?;
                 let received = format!("Received {} bytes", arrival.size_bytes);
                 Reply::new(226, with_delivery(&received, &arrival))
             }

@@ -16,6 +16,7 @@ use tracing::{Instrument as _, Span};
 use super::channel::Channel;
 use super::pulse::Pulse;
 use super::{Shared, reads, settings};
+use crate::failpoint::{self, Point};
 use crate::listen::Protocol;
 use crate::listen::login::{Account, Attempt, RefusedKey};
 use crate::secret::Secret;
@@ -394,6 +395,10 @@ impl Handler for Client {
         session: &mut Session,
     ) -> Result<(), SessionError> {
         if self.channels.contains_key(&channel) {
+            // A client that says no more has heard the answer to its CLOSE.
+            failpoint::pass_async(Point::SftpReplied)
+                .await
+                .map_err(russh::Error::IO)?;
             self.end(channel, 0, session)?;
         }
         Ok(())

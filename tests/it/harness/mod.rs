@@ -94,6 +94,8 @@ pub(crate) struct Daemon {
     process: Option<Child>,
     log: Arc<Mutex<Vec<String>>>,
     listeners: BTreeMap<&'static str, Listener>,
+    /// Rules for its fail points, from the next start on.
+    failpoints: String,
 }
 
 impl Daemon {
@@ -123,9 +125,16 @@ impl Daemon {
             process: None,
             log: Arc::default(),
             listeners: BTreeMap::new(),
+            failpoints: String::new(),
         };
         daemon.start_again();
         daemon
+    }
+
+    /// What its fail points do from the next start on, as `rosterd::failpoint` reads it.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn arm(&mut self, rules: &str) {
+        rules.clone_into(&mut self.failpoints);
     }
 
     /// Starts it on the state it left behind, on new ports.
@@ -135,6 +144,7 @@ impl Daemon {
         let mut process = self
             .rosterd()
             .arg("serve")
+            .env("ROSTERD_FAILPOINTS", &self.failpoints)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -335,6 +345,7 @@ pub(crate) fn rosterd() -> Command {
     command
         .env_remove("ROSTERD_CONFIG")
         .env_remove("RUST_LOG")
+        .env_remove("ROSTERD_FAILPOINTS")
         .env("RUST_BACKTRACE", "1");
     command
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Channel, blocking, denied, explain, find, instant, lost, receipt};
+use crate::failpoint::{self, Point};
 use crate::listen::Protocol;
 use crate::listen::sftp::handles::{Incoming, Open, Receiving, duration_ms};
 use crate::listen::sftp::packet::{Attributes, HandleId, OpenFlags};
@@ -110,6 +111,9 @@ impl Channel {
         };
         let finished = blocking(move || upload.finish()).await;
         drop(incoming.open);
+        failpoint::pass_async(Point::SftpReply)
+            .await
+            .map_err(|_| lost())?;
         match finished {
             Ok(arrival) => {
                 let tenant = &self.account.tenant.id;

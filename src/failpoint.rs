@@ -1,0 +1,307 @@
+//! Named fail points: places where a test kills the daemon, makes a step fail, or holds it. They exist only with the cargo feature `failpoints`;
+//! without it [`pass`] is an empty function and nothing reads the environment.
+//!
+//! The variable `ROSTERD_FAILPOINTS` is read once and holds rules, parted by `;`:
+//!
+//! ```text
+//! SpoolLink=kill           at every passing of the point: SIGKILL to ourselves, so nothing is flushed
+//! SpoolLink@2=kill         at the second passing only
+//! StagedWrite=enospc       the step fails; so does eio
+//! Diffed=hold:/a/file      makes the file, and waits there until somebody has removed it
+//! *=note:/a/file           adds the names of the points that are passed to the file, a line each
+//! ```
+//!
+//! Of several rules for one point all that fit are carried out, in their order, until one fails. A rule that makes no sense ends the process.
+//!
+//! The crate `fail` was looked at first: it cannot kill the process, knows no passing by its number, and brings a second `rand`.
+
+/// Declares the points, so that the list of all of them is whole by itself.
+macro_rules! points {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// A place on the path of a file, named after the step that comes next. Steps are passed in this order.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Point {
+            $($(#[$doc])* $name,)*
+        }
+
+        #[cfg(feature = "failpoints")]
+        impl Point {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name, as rules have it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
+points! {
+    /// Bytes go into a staged file.
+    StagedWrite,
+    /// Bytes go into a file under its temporary name.
+    TemporaryWrite,
+    /// A file under its temporary name is made durable.
+    TemporarySync,
+    /// A staged file is made durable.
+    StagedSync,
+    /// An arrival gets its name in the spool.
+    SpoolLink,
+    /// A file takes its final name.
+    FinalRename,
+    /// A folder whose names have changed is made durable.
+    FolderSync,
+    /// The upload counts; the client does not know yet.
+    FtpsReply,
+    SftpReply,
+    /// The client knows.
+    FtpsReplied,
+    SftpReplied,
+
+    /// Intake takes an arrival up.
+    Claim,
+    /// Bytes go into the archive, where an empty file lies.
+    ArchiveCopy,
+    ArchiveSync,
+    ArchiveFolderSync,
+    /// The row of a delivery, and those that go with it.
+    DeliveryRow,
+    SeenRow,
+    RunRow,
+    JobRow,
+    DeliveryCommit,
+    /// A recorded arrival leaves the spool.
+    Unspool,
+    UnspoolSync,
+
+    /// A worker takes a job.
+    LeaseRow,
+    LeaseCommit,
+    /// The job is leased, its attempt counted.
+    Leased,
+    /// The archived copy is opened.
+    ArchiveOpen,
+    /// The child that reads the file runs.
+    ChildStarted,
+    RecordsRead,
+    Diffed,
+    /// The statements of the one transaction that applies a run.
+    SettleJob,
+    SettleHeld,
+    SettleVersion,
+    SettleJoiners,
+    SettleRevised,
+    SettleRehashed,
+    SettleAbsent,
+    SettleChanges,
+    SettleRun,
+    SettleFindings,
+    SettleOlder,
+    SettleCommit,
+    Settled,
+
+    /// The tenant is told.
+    ErrorFileExpected,
+    ErrorFile,
+    Receipt,
+    /// A file of ours takes its place in a mailbox.
+    DepositWrite,
+    DepositSync,
+    DepositRename,
+    DepositFolderSync,
+    /// The database learns that the tenant was told.
+    Reported,
+}
+
+/// Passes a point, where blocking is allowed. An error is the step's.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub const fn pass(_: Point) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Passes a point, where nothing may block.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub async fn pass_async(_: Point) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(feature = "failpoints")]
+pub use armed::{pass, pass_async};
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::fs::OpenOptions;
+    use std::io::{self, Write as _};
+    use std::path::PathBuf;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    use rustix::io::Errno;
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::Point;
+
+    /// How often it is looked whether a hold is over.
+    const LOOK: Duration = Duration::from_millis(2);
+
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    enum Act {
+        Kill,
+        Fail(Errno),
+        Hold(PathBuf),
+        Note(PathBuf),
+    }
+
+    /// What is to be done where.
+    #[derive(Debug)]
+    struct Rule {
+        /// None: at all of them.
+        point: Option<Point>,
+        /// None: every time.
+        passing: Option<u32>,
+        passed: AtomicU32,
+        act: Act,
+    }
+
+    impl Rule {
+        fn parse(text: &str) -> Option<Self> {
+            let (place, act) = text.split_once('=')?;
+            let (name, passing) = match place.split_once('@') {
+                Some((name, passing)) => (name, Some(passing.parse().ok()?)),
+                None => (place, None),
+            };
+            let point = match name {
+                "*" => None,
+                name => Some(
+                    Point::ALL
+                        .iter()
+                        .copied()
+                        .find(|point| point.name() == name)?,
+                ),
+            };
+            let act = match act.split_once(':') {
+                None if act == "kill" => Act::Kill,
+                None if act == "enospc" => Act::Fail(Errno::NOSPC),
+                None if act == "eio" => Act::Fail(Errno::IO),
+                Some(("hold", path)) => Act::Hold(path.into()),
+                Some(("note", path)) => Act::Note(path.into()),
+                _ => return None,
+            };
+            Some(Self {
+                point,
+                passing,
+                passed: AtomicU32::new(0),
+                act,
+            })
+        }
+
+        /// What it does at this passing of `point`.
+        fn at(&self, point: Point) -> Option<&Act> {
+            if self.point.is_some_and(|it| it != point) {
+                return None;
+            }
+            let passing = self.passed.fetch_add(1, Ordering::Relaxed) + 1;
+            self.passing
+                .is_none_or(|it| it == passing)
+                .then_some(&self.act)
+        }
+    }
+
+    fn rules() -> &'static [Rule] {
+        static RULES: OnceLock<Vec<Rule>> = OnceLock::new();
+        RULES.get_or_init(|| {
+            let text = std::env::var("ROSTERD_FAILPOINTS").unwrap_or_default();
+            let rules = text.split(';').filter(|rule| !rule.is_empty());
+            rules
+                .map(|rule| Rule::parse(rule).unwrap_or_else(|| refuse(rule)))
+                .collect()
+        })
+    }
+
+    fn refuse(rule: &str) -> ! {
+        tracing::error!("ROSTERD_FAILPOINTS holds a rule that makes no sense: {rule}");
+        std::process::abort()
+    }
+
+    /// Passes a point, where blocking is allowed. An error is the step's.
+    pub fn pass(point: Point) -> io::Result<()> {
+        for act in rules().iter().filter_map(|rule| rule.at(point)) {
+            begin(act, point)?;
+            while is_held(act) {
+                std::thread::sleep(LOOK);
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes a point, where nothing may block.
+    pub async fn pass_async(point: Point) -> io::Result<()> {
+        for act in rules().iter().filter_map(|rule| rule.at(point)) {
+            begin(act, point)?;
+            while is_held(act) {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(act: &Act, point: Point) -> io::Result<()> {
+        match act {
+            Act::Kill => {
+                kill_process(getpid(), Signal::KILL)?;
+                // The signal takes this thread with it.
+                loop {
+                    std::thread::park();
+                }
+            }
+            Act::Fail(errno) => Err((*errno).into()),
+            Act::Hold(path) => std::fs::write(path, point.name()),
+            Act::Note(path) => OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)?
+                .write_all(format!("{}\n", point.name()).as_bytes()),
+        }
+    }
+
+    fn is_held(act: &Act) -> bool {
+        matches!(act, Act::Hold(path) if path.try_exists().unwrap_or(false))
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_rule_says_where_when_and_what() {
+            let rule = Rule::parse("SpoolLink@2=enospc").unwrap();
+            let fails = [
+                Point::SpoolLink,
+                Point::Claim,
+                Point::SpoolLink,
+                Point::SpoolLink,
+            ]
+            .map(|point| rule.at(point).is_some());
+            assert_eq!(fails, [false, false, true, false]);
+            let rule = Rule::parse("*=hold:/x").unwrap();
+            assert_eq!(rule.at(Point::Claim), Some(&Act::Hold("/x".into())));
+            for bad in [
+                "",
+                "Claim",
+                "Claim=",
+                "claim=kill",
+                "Claim@x=kill",
+                "Claim=hold",
+                "Claim=kill:x",
+            ] {
+                assert!(Rule::parse(bad).is_none(), "{bad}");
+            }
+        }
+    }
+}
