@@ -66,7 +66,8 @@ impl Mailboxes {
         let mailboxes = Self::attach(state_dir, tenants, file_size_limit_bytes, &clock)?;
         for mailbox in mailboxes.iter() {
             mailbox
-                .clear_staging()
+                .name_new_arrivals()
+                .and_then(|()| mailbox.clear_staging())
                 .map_err(at(&mailbox.layout.staging))?;
         }
         Ok(mailboxes)

@@ -6,8 +6,11 @@ use std::io;
 use uuid::Uuid;
 
 use crate::failpoint::{self, Point};
+use crate::mailbox::arrival::Placement;
 use crate::mailbox::change::discard;
-use crate::mailbox::{DeliveryId, Kind, Mailbox, MailboxError, MailboxPath, Stat, layout};
+use crate::mailbox::{
+    DeliveryId, Kind, Mailbox, MailboxError, MailboxPath, Stat, layout, placement,
+};
 
 /// A finished upload in the spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,12 +102,69 @@ impl Mailbox {
             replaced?;
             self.books().ledger.set(&to_key, size_bytes);
         }
+        self.tell_named(spooled);
+        Ok(())
+    }
+
+    /// At the start, before staging is cleared: gives arrivals their names that a crash has kept from them, where no file lies yet.
+    ///
+    /// That the rename has not happened shows in the name that the file has still: in staging, or its temporary one. Without it the sender has
+    /// removed the file since. Where a file lies, [`Mailbox::finish_rename`] decides.
+    pub(super) fn name_new_arrivals(&self) -> io::Result<()> {
+        let _commits = self.commits();
+        for spooled in self.waiting()? {
+            let Ok((to, to_name)) = self.place_of(&spooled.path) else {
+                continue;
+            };
+            if to.stat(to_name).is_ok() {
+                continue;
+            }
+            let to_key = spooled.path.to_string();
+            if let Some(staged) = self.staged_as(spooled.inode)? {
+                let size_bytes = self.staging.stat(&staged)?.size_bytes;
+                self.replace((&self.staging, &staged), (&to, to_name), &[&to])?;
+                self.books().ledger.set(&to_key, size_bytes);
+            } else if let Some(from) = self.temporary_name_of(spooled.inode)?
+                && let Ok((folder, name)) = self.place_of(&from)
+            {
+                let size_bytes = folder.stat(name)?.size_bytes;
+                self.replace((&folder, name), (&to, to_name), &[&to, &folder])?;
+                let from_key = from.to_string();
+                self.books().ledger.rename(&from_key, &to_key, size_bytes);
+            } else {
+                continue;
+            }
+            self.tell_named(&spooled);
+        }
+        Ok(())
+    }
+
+    /// The name in staging of the file with this inode.
+    fn staged_as(&self, inode: u64) -> io::Result<Option<String>> {
+        for name in self.staging.names()? {
+            let Some(name) = name.to_str() else { continue };
+            if self.staging.stat(name)?.inode == inode {
+                return Ok(Some(name.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The temporary name in the mailbox of the file with this inode.
+    fn temporary_name_of(&self, inode: u64) -> io::Result<Option<MailboxPath>> {
+        let found = self.find(inode)?;
+        Ok(found.filter(|path| {
+            placement::place(path, &self.tenant)
+                .is_ok_and(|placed| placed.placement == Placement::Temporary)
+        }))
+    }
+
+    fn tell_named(&self, spooled: &Spooled) {
         tracing::info!(
             tenant.id = %self.tenant(),
             delivery.id = %spooled.delivery,
             "gave an arrival its name that a crash had kept from it"
         );
-        Ok(())
     }
 
     /// Takes one of them out, once it is recorded. Does nothing when it is out already.

@@ -85,6 +85,51 @@ fn a_fault_at_any_step_of_a_rename_leaves_the_old_state_or_a_complete_arrival() 
 }
 
 #[test]
+fn a_first_file_that_a_crash_left_without_its_name_has_it_after_the_next_start() {
+    for temporary in [None, Some("/data/employees.csv.part")] {
+        let mut named = 0;
+        for at in 0.. {
+            let mut place = Place::new();
+            let last = path("/data/employees.csv");
+            let (outcome, came) = if let Some(temporary) = temporary {
+                place.upload(temporary, b"new").unwrap();
+                with_fault(Fault::Crash(at), || {
+                    place.mailbox.rename(&path(temporary), &last)
+                })
+            } else {
+                with_fault(Fault::Crash(at), || {
+                    place.upload("/data/employees.csv", b"new")
+                })
+            };
+            place.restart();
+            let has_arrived = !place.spool().is_empty();
+            let text = place.text("data/employees.csv");
+            assert_eq!(text.is_some(), has_arrived, "at step {at} of {temporary:?}");
+            named += u32::from(has_arrived && outcome.is_err());
+            let lying = temporary.filter(|_| !has_arrived).is_some();
+            assert_eq!(place.used() > 0, has_arrived || lying);
+            if !came {
+                break;
+            }
+        }
+        assert!(named > 0, "no crash came between spool and name");
+    }
+}
+
+#[test]
+fn a_file_that_its_sender_has_removed_does_not_come_back_with_the_next_start() {
+    let mut place = Place::new();
+    place.upload("/data/employees.csv", b"new").unwrap();
+    place
+        .mailbox
+        .remove_file(&path("/data/employees.csv"))
+        .unwrap();
+    place.restart();
+    assert_eq!(place.text("data/employees.csv"), None);
+    assert_eq!(place.spool().len(), 1, "it was delivered all the same");
+}
+
+#[test]
 fn an_arrival_is_not_seen_in_the_spool_before_it_has_its_name() {
     let place = Place::new();
     let number = |text: &str| text.parse::<u32>().unwrap();
