@@ -51,6 +51,11 @@ impl Run {
         self.text("sha256")
     }
 
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn tenant(&self) -> &str {
+        self.text("tenant")
+    }
+
     pub(crate) fn delivery(&self) -> &str {
         self.text("delivery")
     }

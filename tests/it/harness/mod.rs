@@ -4,6 +4,8 @@
 //! run unfinished, an orderly end, nothing logged as an error.
 
 pub(crate) mod cli;
+#[cfg(feature = "failpoints")]
+pub(crate) mod end_state;
 pub(crate) mod photo;
 pub(crate) mod scrape;
 pub(crate) mod sender;
@@ -29,9 +31,15 @@ use self::tenant::Tenant;
 /// How long a test waits for anything. Generous, because two cores are shared by many daemons.
 const PATIENCE: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(25);
+/// Between two looks whether a process has ended or begun, which costs nothing.
+const LOOK: Duration = Duration::from_millis(4);
 
 /// Waits until `probe` finds what it looks for.
-pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    wait_looking(what, POLL, probe)
+}
+
+fn wait_looking<T>(what: &str, pause: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = probe() {
@@ -41,7 +49,7 @@ pub(crate) fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T
             Instant::now() < deadline,
             "waited {PATIENCE:?} in vain for {what}"
         );
-        std::thread::sleep(POLL);
+        std::thread::sleep(pause);
     }
 }
 
@@ -106,6 +114,16 @@ impl Daemon {
 
     /// Starts one with more lines below `[limits]`.
     pub(crate) fn start_with(tenants: impl IntoIterator<Item = Tenant>, limits: &str) -> Self {
+        Self::prepare(tenants, limits, "")
+    }
+
+    /// Starts one with rules for its fail points.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn start_armed(tenants: impl IntoIterator<Item = Tenant>, rules: &str) -> Self {
+        Self::prepare(tenants, "", rules)
+    }
+
+    fn prepare(tenants: impl IntoIterator<Item = Tenant>, limits: &str, failpoints: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("rosterd-it-")
             .tempdir()
@@ -125,7 +143,7 @@ impl Daemon {
             process: None,
             log: Arc::default(),
             listeners: BTreeMap::new(),
-            failpoints: String::new(),
+            failpoints: failpoints.to_owned(),
         };
         daemon.start_again();
         daemon
@@ -159,12 +177,13 @@ impl Daemon {
             }
         });
         self.process = Some(process);
-        wait_until("the line that says that rosterd is ready", || {
+        wait_looking("the line that says that rosterd is ready", LOOK, || {
             let ended = self.process.as_mut().unwrap().try_wait().unwrap();
             assert_eq!(ended, None, "rosterd ended before it was ready");
             self.events()
                 .iter()
                 .any(|event| event["message"] == "rosterd is ready")
+                .then_some(())
         });
         self.listeners = [Port::Explicit, Port::Implicit, Port::Sftp, Port::Web]
             .into_iter()
@@ -234,6 +253,12 @@ impl Daemon {
         wait_until("an empty staging folder", || self.staged().is_empty());
     }
 
+    /// Waits until every arrival is taken up.
+    pub(crate) fn wait_for_empty_spool(&self) {
+        let spool = self.folder().join("state/spool");
+        wait_until("an empty spool", || files_below(&spool).is_empty());
+    }
+
     /// What it has logged, line by line; what is not JSON is left out.
     pub(crate) fn events(&self) -> Vec<Value> {
         let log = self.log.lock().unwrap();
@@ -272,7 +297,7 @@ impl Daemon {
     /// Waits for its end.
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
         let process = self.process.as_mut().expect("it is not running");
-        let status = wait_for("the end of rosterd", || process.try_wait().unwrap());
+        let status = wait_looking("the end of rosterd", LOOK, || process.try_wait().unwrap());
         self.process = None;
         status
     }
@@ -293,8 +318,7 @@ impl Daemon {
     /// Waits until nothing is under way any more: no upload, no arrival, no job.
     pub(crate) fn wait_for_rest(&self) {
         self.wait_for_empty_staging();
-        let spool = self.folder().join("state/spool");
-        wait_until("an empty spool", || files_below(&spool).is_empty());
+        self.wait_for_empty_spool();
         wait_until("the end of every run", || {
             self.runs().iter().all(cli::Run::is_over)
         });
@@ -441,7 +465,7 @@ impl Client {
                 self.0.wait().unwrap();
                 break None;
             }
-            std::thread::sleep(POLL);
+            std::thread::sleep(LOOK);
         };
         let [stdout, stderr] = [stdout, stderr]
             .map(|reader| reader.map_or_else(Vec::new, |reader| reader.join().unwrap()));
