@@ -319,7 +319,7 @@ impl StateLock {
     fn take(state_dir: &Path) -> Result<Self, StartError> {
         let path = state_dir.join("daemon.lock");
         let file = File::create(&path).map_err(at(&path))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match lock(&file) {
             Ok(()) => Ok(Self { _file: file }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::Taken {
                 path: state_dir.to_owned(),
@@ -327,6 +327,21 @@ impl StateLock {
             Err(error) => Err(at(&path)(error.into())),
         }
     }
+}
+
+/// Waits a little for a lock that a daemon has left which was killed a moment ago: a reader that it was about to start holds a copy of
+/// everything that it had open, until the reader's program runs.
+fn lock(file: &File) -> rustix::io::Result<()> {
+    const LOOK: Duration = Duration::from_millis(20);
+    const LOOKS: usize = 100;
+    let take = || rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+    for _ in 0..LOOKS {
+        match take() {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOOK),
+            locked => return locked,
+        }
+    }
+    take()
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> StartError {

@@ -63,6 +63,19 @@ fn killed_right_after_the_reply_to_close_it_imports_the_file_once() {
 }
 
 #[test]
+fn started_at_once_after_a_kill_it_does_not_take_the_dying_one_for_another() {
+    let mut daemon = Daemon::start([Tenant::named("acme")]);
+    daemon.kill();
+    // As a reader does that was being started when the daemon was killed.
+    let lock = std::fs::File::open(daemon.folder().join("state/daemon.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    daemon.begin_to_start();
+    after(Duration::from_millis(300));
+    drop(lock);
+    daemon.wait_until_ready();
+}
+
+#[test]
 fn killed_at_any_moment_it_loses_nothing_acknowledged_and_imports_nothing_twice() {
     let mut daemon = Daemon::start([Tenant::named("acme")]);
     daemon

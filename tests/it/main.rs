@@ -25,6 +25,7 @@ mod hostile;
 mod points;
 mod quota;
 mod reader;
+mod soak;
 
 mod admin;
 mod imports;

@@ -51,7 +51,6 @@ impl Run {
         self.text("sha256")
     }
 
-    #[cfg(feature = "failpoints")]
     pub(crate) fn tenant(&self) -> &str {
         self.text("tenant")
     }
@@ -130,7 +129,9 @@ impl Daemon {
     /// All runs, newest first.
     #[track_caller]
     pub(crate) fn runs(&self) -> Vec<Run> {
-        let reply = self.run(&["runs", "--limit", "1000", "--json"]).succeeded();
+        let reply = self
+            .run(&["runs", "--limit", "1000000", "--json"])
+            .succeeded();
         let document = Run::parse(&reply).0;
         let runs = document["runs"].as_array().expect("runs");
         runs.iter().cloned().map(Run).collect()

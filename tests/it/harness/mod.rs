@@ -7,6 +7,7 @@ pub(crate) mod cli;
 #[cfg(feature = "failpoints")]
 pub(crate) mod end_state;
 pub(crate) mod photo;
+pub(crate) mod rest;
 pub(crate) mod scrape;
 pub(crate) mod sender;
 pub(crate) mod staff;
@@ -63,6 +64,17 @@ pub(crate) fn test_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests")
         .join(name)
+}
+
+/// The digest of a file, as `runs` tells it.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    use std::fmt::Write as _;
+    let digest = sha2::Sha256::digest(bytes);
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 /// Which port a client talks to.
@@ -157,6 +169,12 @@ impl Daemon {
 
     /// Starts it on the state it left behind, on new ports.
     pub(crate) fn start_again(&mut self) {
+        self.begin_to_start();
+        self.wait_until_ready();
+    }
+
+    /// The same without waiting.
+    pub(crate) fn begin_to_start(&mut self) {
         assert!(self.process.is_none(), "it is still running");
         self.log.lock().unwrap().clear();
         let mut process = self
@@ -177,6 +195,10 @@ impl Daemon {
             }
         });
         self.process = Some(process);
+    }
+
+    /// Waits for the ready lines.
+    pub(crate) fn wait_until_ready(&mut self) {
         wait_looking("the line that says that rosterd is ready", LOOK, || {
             let ended = self.process.as_mut().unwrap().try_wait().unwrap();
             assert_eq!(ended, None, "rosterd ended before it was ready");
