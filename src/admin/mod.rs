@@ -6,6 +6,7 @@
 mod check;
 mod hash_password;
 mod import;
+mod retry;
 mod roster;
 mod runs;
 mod template;
@@ -63,6 +64,11 @@ enum Command {
     Approve(verdict::Arguments),
     /// Refuse a held run.
     Reject(verdict::Arguments),
+    /// Try a failed run again, with all its tries.
+    Retry {
+        /// The run, or its delivery.
+        id: String,
+    },
     /// Print who is employed.
     Roster(roster::Arguments),
     /// Print a CSV header and one sample row that a tenant's mapping accepts.
@@ -140,6 +146,7 @@ fn with_config(config: Config, command: Command) -> anyhow::Result<Ending> {
             Command::Errors { id } => runs::errors(&config, &id).await,
             Command::Approve(arguments) => verdict::approve(config, &arguments).await,
             Command::Reject(arguments) => verdict::reject(config, &arguments).await,
+            Command::Retry { id } => retry::run(config, &id).await,
             Command::Roster(arguments) => roster::run(&config, &arguments).await,
             Command::Template(arguments) => template::run(&config, &arguments),
             Command::Check | Command::HashPassword => Ok(Ending::Done),

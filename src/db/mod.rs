@@ -33,7 +33,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, Trans
 pub use delivery::{NewDelivery, NewKind, Recorded};
 pub use job::{Claim, GivenUp};
 pub use person::Page;
-pub use run::Decision;
+pub use run::{Decision, Retrying};
 pub use seen_file::Seen;
 pub use settle::Verdict;
 

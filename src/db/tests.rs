@@ -247,6 +247,49 @@ async fn an_approval_gives_a_parked_or_queued_run_nothing() {
 }
 
 #[tokio::test]
+async fn a_retry_never_brings_back_yesterdays_roster() {
+    let bench = Bench::new().await;
+    let yesterday = bench.deliver("acme", "employees").await;
+    let job = bench.db.lease_job(&owner("me")).await.unwrap().unwrap();
+    bench.db.park_job(&job, "Broken.").await.unwrap();
+    // A delta supersedes nothing, and what it has changed must stand.
+    let today = NewDelivery {
+        kind: NewKind::Data {
+            source: "employees".to_owned(),
+            mode: Mode::Delta,
+        },
+        ..delivery("acme", "employees")
+    };
+    bench.db.record_delivery(&today).await.unwrap();
+    let job = bench.db.lease_job(&owner("me")).await.unwrap().unwrap();
+    let verdict = Verdict {
+        outcome: Outcome::NoChange,
+        reason: None,
+        counts: crate::roster::diff::Counts::default(),
+        mapping: "",
+        roster_version: 0,
+        rejected: false,
+        findings: &[],
+        findings_total: 0,
+        plan: None,
+    };
+    assert!(bench.db.settle(&job, &verdict).await.unwrap().is_empty());
+
+    let id = yesterday.id.as_str();
+    assert_eq!(bench.db.retry_run(id).await.unwrap(), Retrying::Outdated);
+    let run = bench.db.run(id).await.unwrap().unwrap();
+    assert_eq!(run.outcome, Outcome::Superseded);
+    assert_eq!(
+        run.reason,
+        Some(format!("Superseded by delivery {}.", today.id))
+    );
+    assert_eq!(bench.db.lease_job(&owner("me")).await.unwrap(), None);
+    let other = bench.db.retry_run(today.id.as_str()).await.unwrap();
+    assert_eq!(other, Retrying::NotParked(Outcome::NoChange));
+    assert_eq!(bench.db.retry_run("x").await.unwrap(), Retrying::Unknown);
+}
+
+#[tokio::test]
 async fn what_is_committed_is_durable_and_foreign_keys_hold() {
     let bench = Bench::new().await;
     assert_eq!(bench.sole::<String>("PRAGMA journal_mode").await, "wal");

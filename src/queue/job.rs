@@ -24,7 +24,7 @@ pub enum JobState {
     /// Its run waits for a person.
     Held,
     Done,
-    /// Out of tries: our fault, someone must look.
+    /// Out of tries: our fault, someone must look, and then let it be tried again.
     Parked,
 }
 
@@ -40,6 +40,8 @@ pub enum Event {
     GiveUp,
     Approve,
     Reject,
+    /// An admin wants it tried again.
+    Retry,
     Supersede,
 }
 
@@ -74,11 +76,15 @@ impl JobState {
         match (self, event) {
             (Self::Queued, Event::Lease) => Some(Self::Running),
             (Self::Running, Event::Hold) => Some(Self::Held),
-            (Self::Running, Event::Fail) | (Self::Held, Event::Approve) => Some(Self::Queued),
+            (Self::Running, Event::Fail)
+            | (Self::Held, Event::Approve)
+            | (Self::Parked, Event::Retry) => Some(Self::Queued),
             (Self::Running, Event::GiveUp) => Some(Self::Parked),
             (Self::Running, Event::Settle)
             | (Self::Held, Event::Reject)
-            | (Self::Queued | Self::Running | Self::Held, Event::Supersede) => Some(Self::Done),
+            | (Self::Queued | Self::Running | Self::Held | Self::Parked, Event::Supersede) => {
+                Some(Self::Done)
+            }
             _ => None,
         }
     }
@@ -175,11 +181,13 @@ mod tests {
             Event::GiveUp,
             Event::Approve,
             Event::Reject,
+            Event::Retry,
             Event::Supersede,
         ] {
             assert_eq!(JobState::Done.next(event), None);
-            assert_eq!(JobState::Parked.next(event), None);
         }
+        assert_eq!(JobState::Parked.next(Event::Lease), None);
+        assert_eq!(JobState::Parked.next(Event::Retry), Some(JobState::Queued));
         assert_eq!(JobState::Held.next(Event::Approve), Some(JobState::Queued));
         assert_eq!(JobState::Queued.next(Event::Settle), None);
     }

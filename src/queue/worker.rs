@@ -116,7 +116,8 @@ pub async fn expire(db: &Db, me: &Owner) -> Result<bool, DbError> {
         tracing::error!(
             import_run.id = job.run,
             delivery.id = job.delivery,
-            "a job has ended the process at every try and is given up"
+            "a job has ended the process at every try and is parked: find out why, then run `rosterd retry {}`",
+            job.run
         );
     }
     Ok(!given_up.is_empty())
@@ -205,7 +206,8 @@ async fn give_back(db: &Db, clock: &SharedClock, job: &LeasedJob, error: anyhow:
         tracing::error!(
             error = describe(&error),
             attempts = job.attempts,
-            "a job failed for the last time and is parked"
+            "a job failed for the last time and is parked: mend what it failed for, then run `rosterd retry {}`",
+            job.run
         );
         let reason = format!(
             "rosterd could not import this file and gave up after {MAX_ATTEMPTS} tries: {error}."

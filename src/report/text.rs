@@ -41,7 +41,23 @@ pub fn runs(runs: &[Run]) -> String {
             run.counts.refused_rows.to_string(),
         ]
     }));
-    table(&lines)
+    let failed = runs.iter().filter_map(|run| {
+        let (reason, id) = (
+            run.reason.as_deref().unwrap_or_default(),
+            run.id.as_deref()?,
+        );
+        Some(format!("{id} failed: {reason} {}", remedy(run)?))
+    });
+    table(&lines) + &text(&failed.collect::<Vec<_>>())
+}
+
+/// What to do about a run that has failed on our side.
+fn remedy(run: &Run) -> Option<String> {
+    let id = run
+        .id
+        .as_deref()
+        .filter(|_| run.outcome == Outcome::Failed)?;
+    Some(format!("Mend that, then run `rosterd retry {id}`."))
 }
 
 /// One run in full.
@@ -80,6 +96,7 @@ pub fn summary(run: &Run) -> String {
         ("tenant", Some(place)),
         ("outcome", Some(outcome)),
         ("reason", run.reason.clone()),
+        ("to do", remedy(run)),
         ("started", time(run.started_at)),
         ("finished", time(run.finished_at)),
         ("people", Some(people(&run.counts))),
@@ -198,5 +215,17 @@ mod tests {
         second.started_at = None;
         insta::assert_snapshot!(runs(&[example().run, second]));
         assert_eq!(runs(&[]), "No import runs yet.\n");
+    }
+
+    #[test]
+    fn a_failed_run_says_what_to_do() {
+        let mut failed = example().run;
+        failed.outcome = Outcome::Failed;
+        failed.reason = Some("The disk was full.".to_owned());
+        let todo = format!("`rosterd retry {}`", failed.id.clone().unwrap());
+        for text in [summary(&failed), runs(&[failed])] {
+            assert!(text.contains("The disk was full."), "{text}");
+            assert!(text.contains(&todo), "{text}");
+        }
     }
 }

@@ -22,6 +22,8 @@ mod cuts;
 mod drain;
 mod hostile;
 #[cfg(feature = "failpoints")]
+mod parked;
+#[cfg(feature = "failpoints")]
 mod points;
 mod quota;
 mod reader;

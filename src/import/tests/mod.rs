@@ -1,6 +1,7 @@
 //! Deliveries from the archive to their verdict, with a real database and real mailboxes.
 
 mod held;
+mod parked;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -381,49 +382,6 @@ async fn a_dry_run_tells_what_would_be_and_records_nothing() {
     assert_eq!(document.changes.len(), 10);
     assert_eq!(bench.db().runs(Some(&acme()), 10).await.unwrap().len(), 1);
     assert_eq!(bench.roster(false).await.len(), 20);
-}
-
-#[tokio::test]
-async fn a_fault_of_ours_is_tried_for_a_night_and_then_parked_and_told() {
-    let bench = Bench::new().await;
-    let delivery = bench.deliver(&people(1..=3, "Ulm")).await;
-    let archived = Layout::new(bench.folder.path(), &acme(), Environment::Production)
-        .archive
-        .join(delivery.as_str());
-    std::fs::remove_file(archived).unwrap();
-    let clock: SharedClock = bench.clock.clone();
-    for attempt in 1..=MAX_ATTEMPTS {
-        let Claim::Leased(job) = bench
-            .db()
-            .lease_delivery(&bench.me, &delivery)
-            .await
-            .unwrap()
-        else {
-            panic!("attempt {attempt} is not to be had");
-        };
-        assert_eq!(job.attempts, attempt);
-        let run = async { Ok(bench.importer.run(&job).await.map(|_| ())?) };
-        let ended = run_leased(bench.db(), &clock, &job, run).await;
-        assert_eq!(matches!(ended, Ended::Parked(_)), attempt == MAX_ATTEMPTS);
-        let next = bench
-            .db()
-            .lease_delivery(&bench.me, &delivery)
-            .await
-            .unwrap();
-        assert_eq!(
-            next,
-            if attempt == MAX_ATTEMPTS {
-                Claim::Over
-            } else {
-                Claim::Postponed
-            }
-        );
-        bench.clock.set(bench.clock.now() + Duration::from_hours(9));
-    }
-    bench.importer.report_pending().await;
-    assert_eq!(bench.receipt(&delivery)["outcome"], "failed");
-    let parked = bench.db().jobs_by_state().await.unwrap();
-    assert!(parked.contains(&(JobState::Parked, 1)));
 }
 
 #[tokio::test]
