@@ -14,6 +14,7 @@ use crate::mailbox::upload::too_many_names;
 use crate::mailbox::{
     Arrival, DeliveryId, Folder, Kind, Mailbox, MailboxError, MailboxPath, Stat, beneath,
 };
+use crate::tenant::Rights;
 
 /// What a rename does with a file that has the new name already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +25,16 @@ enum Onto {
 
 impl Mailbox {
     /// Renames a file, in place of one that may be there, or a folder below `/images`. A temporary name renamed to a final one is an arrival.
-    pub fn rename(&self, from: &MailboxPath, to: &MailboxPath) -> Result<Arrival, MailboxError> {
-        self.rename_onto(from, to, Onto::Replace)
+    ///
+    /// Without the right to delete, no rename makes a finished file go away: neither what replaces another one nor a temporary name, which
+    /// is removed after a while or renamed on to an ignored one.
+    pub fn rename(
+        &self,
+        from: &MailboxPath,
+        to: &MailboxPath,
+        rights: Rights,
+    ) -> Result<Arrival, MailboxError> {
+        self.rename_onto(from, to, rights, Onto::Replace)
     }
 
     /// Renames like [`Mailbox::rename`], but never in place of a file that is there.
@@ -33,14 +42,16 @@ impl Mailbox {
         &self,
         from: &MailboxPath,
         to: &MailboxPath,
+        rights: Rights,
     ) -> Result<Arrival, MailboxError> {
-        self.rename_onto(from, to, Onto::Refuse)
+        self.rename_onto(from, to, rights, Onto::Refuse)
     }
 
     fn rename_onto(
         &self,
         from: &MailboxPath,
         to: &MailboxPath,
+        rights: Rights,
         onto: Onto,
     ) -> Result<Arrival, MailboxError> {
         if is_fixed(from) || is_outgoing(from) {
@@ -57,7 +68,7 @@ impl Mailbox {
         let (folder, name) = self.place_of(from)?;
         let stat = folder.stat(name)?;
         match stat.kind {
-            Kind::File => self.rename_file(from, to, onto),
+            Kind::File => self.rename_file(from, to, rights, onto),
             Kind::Folder => self.rename_folder(from, to),
             Kind::Other => Err(MailboxError::NotFound),
         }
@@ -67,6 +78,7 @@ impl Mailbox {
         &self,
         from: &MailboxPath,
         to: &MailboxPath,
+        rights: Rights,
         onto: Onto,
     ) -> Result<Arrival, MailboxError> {
         let Placed { placement, warning } =
@@ -75,11 +87,11 @@ impl Mailbox {
         self.check_unused(&from_key)?;
         let (from_folder, from_name) = self.place_of(from)?;
         let (to_folder, to_name) = self.place_of(to)?;
-        match to_folder.stat(to_name) {
+        let replaced = match to_folder.stat(to_name) {
             Ok(there) if there.kind == Kind::Folder => return Err(MailboxError::IsFolder),
             Ok(_) if onto == Onto::Refuse => return Err(MailboxError::Exists),
-            _ => {}
-        }
+            there => there.is_ok(),
+        };
         let (file, Stat { size_bytes, .. }) = from_folder.read(from_name)?;
         let mut arrival = Arrival {
             size_bytes,
@@ -90,11 +102,17 @@ impl Mailbox {
         if from == to {
             return Ok(arrival);
         }
+        let was_temporary = placement::place(from, &self.tenant)
+            .is_ok_and(|it| it.placement == Placement::Temporary);
+        let loses_a_file = replaced || arrival.placement == Placement::Temporary;
+        if !was_temporary && loses_a_file && !rights.delete {
+            return Err(refused(
+                "That would remove a finished file, and this login may not delete",
+            ));
+        }
         match arrival.placement {
             Placement::Ignored => {
-                // Only what is no delivery can be thrown away by a rename: it needs no right to delete.
-                let source = placement::place(from, &self.tenant);
-                if !source.is_ok_and(|it| it.placement == Placement::Temporary) {
+                if !was_temporary {
                     return Err(refused("Only a temporary name can be renamed to that"));
                 }
                 from_folder.remove_file(from_name)?;

@@ -153,6 +153,9 @@ pub enum Start {
     At(u64),
     /// At the end of what is there: only temporary names.
     Append,
+    /// From the first byte on over a file that may be there, as scp does. Under a final name this is an upload of its own, which counts only when
+    /// nothing of the old file would be left: it is at least as long, or the sender has said where it ends.
+    Over,
 }
 
 /// A file or folder.

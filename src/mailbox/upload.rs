@@ -1,5 +1,8 @@
 //! An upload: bytes still coming. Under a final name they are staged out of sight, and [`Upload::finish`] makes them count at once; under
 //! a temporary name they are written in place; under an ignored name they go nowhere.
+//!
+//! A temporary name keeps what has come when the sender breaks off, to be resumed. When we break off (quota, size limit, disk), resuming
+//! would only meet the same end, and the part would eat the quota of the next upload for days: the file goes back to the size it had before.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -16,7 +19,7 @@ use crate::mailbox::placement::{self, Placed};
 use crate::mailbox::quota::{Exceeded, Receipt};
 use crate::mailbox::{Arrival, Folder, Kind, Mailbox, MailboxError, MailboxPath, Start};
 
-/// Bytes still coming. Ends in [`Upload::finish`]; dropped, it leaves nothing (under a temporary name: what has come so far, to be resumed).
+/// Bytes still coming. Ends in [`Upload::finish`]; dropped, it leaves nothing (under a temporary name: see the module).
 #[derive(Debug)]
 pub struct Upload {
     placed: Placed,
@@ -27,6 +30,8 @@ pub struct Upload {
     modified: Option<Timestamp>,
     /// A write failed: the file cannot become whole any more.
     is_broken: bool,
+    /// With [`Start::Over`] under a final name: bytes of the old file that the sender has not yet written over or cut off.
+    over_bytes: u64,
     sink: Sink,
 }
 
@@ -52,6 +57,7 @@ impl Upload {
             position: 0,
             modified: None,
             is_broken: false,
+            over_bytes: 0,
             sink: Sink::Nowhere,
         };
         match upload.placed.placement {
@@ -59,17 +65,21 @@ impl Upload {
                 let (in_place, lying_bytes) = InPlace::begin(mailbox, path, start)?;
                 upload.coverage = Coverage::up_to(lying_bytes);
                 upload.position = match start {
-                    Start::Truncate => 0,
+                    Start::Truncate | Start::Over => 0,
                     Start::At(offset) => offset,
                     Start::Append => lying_bytes,
                 };
                 upload.sink = Sink::InPlace(in_place);
             }
             Placement::Data { .. } | Placement::Photo => {
-                if start != Start::Truncate {
+                if !matches!(start, Start::Truncate | Start::Over) {
                     return Err(MailboxError::WholeOnly);
                 }
-                upload.sink = Sink::Staged(Staged::begin(mailbox, path)?);
+                let (staged, lying_bytes) = Staged::begin(mailbox, path)?;
+                if start == Start::Over {
+                    upload.over_bytes = lying_bytes;
+                }
+                upload.sink = Sink::Staged(staged);
             }
             Placement::Ignored | Placement::Outgoing | Placement::Folder => {}
         }
@@ -91,6 +101,10 @@ impl Upload {
     }
 
     fn try_write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), MailboxError> {
+        // Whoever begins further on wants to resume: better told now than at the end.
+        if self.over_bytes > 0 && self.coverage.end() == 0 && offset > 0 {
+            return Err(MailboxError::WholeOnly);
+        }
         let limit_bytes = self.limit_bytes;
         let end = offset
             .checked_add(bytes.len() as u64)
@@ -110,6 +124,11 @@ impl Upload {
     /// The modification time to set at the end (SFTP FSETSTAT on the open handle).
     pub fn set_modified(&mut self, modified: Timestamp) {
         self.modified = Some(modified);
+    }
+
+    /// The sender says that the file ends where its bytes end so far.
+    pub fn confirm_size(&mut self) {
+        self.over_bytes = self.over_bytes.min(self.size_bytes());
     }
 
     /// The size so far.
@@ -136,10 +155,16 @@ impl Upload {
         if self.is_broken || !self.coverage.is_whole() {
             return Err(MailboxError::Gaps);
         }
+        if self.size_bytes() < self.over_bytes {
+            return Err(MailboxError::WholeOnly);
+        }
         let delivery = match &mut self.sink {
             Sink::Staged(staged) => Some(staged.finish(self.modified)?),
             Sink::InPlace(in_place) => {
-                in_place.finish(self.modified)?;
+                let finished = in_place.finish(self.modified);
+                // After a failed fsync nobody knows which bytes are there.
+                self.is_broken = finished.is_err();
+                finished?;
                 None
             }
             Sink::Nowhere => None,
@@ -156,7 +181,12 @@ impl Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         if let Sink::InPlace(in_place) = &self.sink {
-            in_place.end(self.coverage.unbroken());
+            let unbroken_bytes = self.coverage.unbroken();
+            if self.is_broken {
+                in_place.take_back(unbroken_bytes);
+            } else {
+                in_place.end(unbroken_bytes);
+            }
         }
     }
 }
@@ -172,14 +202,16 @@ struct Staged {
 }
 
 impl Staged {
-    fn begin(mailbox: &Arc<Mailbox>, path: &MailboxPath) -> Result<Self, MailboxError> {
+    /// Makes the file, and says how many bytes lie under its final name.
+    fn begin(mailbox: &Arc<Mailbox>, path: &MailboxPath) -> Result<(Self, u64), MailboxError> {
         // Held so that no rename takes the replaced file, and with it the credit for its size, away meanwhile.
         let _commits = mailbox.commits();
         let (folder, name) = mailbox.place_of(path)?;
         let lying = folder.stat(name);
-        if lying.is_ok_and(|stat| stat.kind == Kind::Folder) {
+        if lying.as_ref().is_ok_and(|stat| stat.kind == Kind::Folder) {
             return Err(MailboxError::IsFolder);
         }
+        let lying_bytes = lying.map_or(0, |stat| stat.size_bytes);
         let receipt = {
             let mut books = mailbox.books();
             let path = path.to_string();
@@ -190,13 +222,16 @@ impl Staged {
         };
         let staged_name = Uuid::now_v7().to_string();
         match mailbox.staging.create(&staged_name) {
-            Ok(file) => Ok(Self {
-                mailbox: Arc::clone(mailbox),
-                path: path.clone(),
-                name: staged_name,
-                file,
-                receipt,
-            }),
+            Ok(file) => {
+                let staged = Self {
+                    mailbox: Arc::clone(mailbox),
+                    path: path.clone(),
+                    name: staged_name,
+                    file,
+                    receipt,
+                };
+                Ok((staged, lying_bytes))
+            }
             Err(error) => {
                 mailbox.books().ledger.give_up(receipt);
                 Err(error.into())
@@ -252,6 +287,8 @@ struct InPlace {
     file: File,
     slot: Arc<Slot>,
     before: Before,
+    /// What lay there that this upload goes on from.
+    resumed_bytes: u64,
 }
 
 /// What lies under a temporary name that an upload is to replace, until its first byte comes: an upload that never gets a data connection must not
@@ -325,6 +362,11 @@ impl InPlace {
             books.ledger.set(&key, lying_bytes);
             books.writers.insert(key.clone(), Arc::clone(&slot));
         }
+        let resumed_bytes = if before == Before::Past {
+            lying_bytes
+        } else {
+            0
+        };
         let in_place = Self {
             mailbox: Arc::clone(mailbox),
             folder,
@@ -332,11 +374,7 @@ impl InPlace {
             file,
             slot,
             before,
-        };
-        let resumed_bytes = if before == Before::Past {
-            lying_bytes
-        } else {
-            0
+            resumed_bytes,
         };
         Ok((in_place, resumed_bytes))
     }
@@ -385,18 +423,24 @@ impl InPlace {
 
     /// No byte came: all is as it was before.
     fn leave(&self) {
-        let mut books = self.mailbox.books();
-        books.writers.remove(&self.key);
+        self.mailbox.books().writers.remove(&self.key);
         if self.before == Before::Nothing {
-            books.ledger.remove(&self.key);
-            drop(books);
-            if let Some(Err(error)) = self
-                .key
-                .rsplit('/')
-                .next()
-                .map(|name| self.folder.remove_file(name))
-            {
-                tracing::warn!(tenant.id = %self.mailbox.tenant(), "cannot remove an empty temporary file: {error}");
+            self.remove();
+        }
+    }
+
+    /// Removes the file, unless someone has put another one in its place meanwhile.
+    fn remove(&self) {
+        let name = self.key.rsplit('/').next().unwrap_or_default();
+        let inode = Stat::of(&self.file).map(|stat| stat.inode);
+        let lying = self.folder.stat(name).map(|stat| stat.inode);
+        if inode.ok() != lying.ok() {
+            return;
+        }
+        match self.folder.remove_file(name) {
+            Ok(()) => self.mailbox.books().ledger.remove(&self.key),
+            Err(error) => {
+                tracing::warn!(tenant.id = %self.mailbox.tenant(), "cannot remove a temporary file: {error}");
             }
         }
     }
@@ -407,25 +451,43 @@ impl InPlace {
         let Ok(_held) = self.slot.hold() else {
             return;
         };
+        if self.before == Before::Past {
+            self.keep(unbroken_bytes);
+        } else {
+            self.leave();
+        }
+    }
+
+    /// Leaves what this upload went on from, and nothing of its own.
+    fn take_back(&self, unbroken_bytes: u64) {
+        let _commits = self.mailbox.commits();
+        let Ok(_held) = self.slot.hold() else {
+            return;
+        };
         if self.before != Before::Past {
             self.leave();
-            return;
+        } else if self.keep(unbroken_bytes.min(self.resumed_bytes)) == Some(0) {
+            self.remove();
         }
+    }
+
+    /// Ends the writing with so many bytes in the file; says how many there are, if that is known.
+    fn keep(&self, kept_bytes: u64) -> Option<u64> {
         let left = Stat::of(&self.file)
             .and_then(|stat| {
-                if stat.size_bytes > unbroken_bytes {
-                    self.file.set_len(unbroken_bytes)?;
+                if stat.size_bytes > kept_bytes {
+                    self.file.set_len(kept_bytes)?;
                 }
-                Ok(stat.size_bytes.min(unbroken_bytes))
+                Ok(stat.size_bytes.min(kept_bytes))
             })
             .inspect_err(|error| {
                 tracing::warn!(tenant.id = %self.mailbox.tenant(), "cannot end an upload to a temporary name: {error}");
             });
         let mut books = self.mailbox.books();
         books.writers.remove(&self.key);
-        if let Ok(left) = left {
-            books.ledger.set(&self.key, left);
-        }
+        let left = left.ok()?;
+        books.ledger.set(&self.key, left);
+        Some(left)
     }
 }
 
@@ -448,7 +510,7 @@ fn open_in_place(
     let before = match start {
         Start::Truncate if was_there => Before::Kept,
         Start::Truncate => Before::Nothing,
-        Start::At(_) | Start::Append => Before::Past,
+        Start::At(_) | Start::Append | Start::Over => Before::Past,
     };
     Ok((file, found.size_bytes, before))
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::mailbox::{Fault, with_fault};
+use crate::tenant::Rights;
 
 #[tokio::test]
 async fn what_a_crash_left_half_done_is_done_once_after_the_restart() {
@@ -35,10 +36,11 @@ async fn crash_between_spool_and_rename(part: Option<&str>, at: u32) -> Option<V
             desk.place.upload(part, b"today").unwrap();
         }
         let (arrival, hit) = with_fault(Fault::Crash(at), || match part {
-            Some(part) => desk
-                .place
-                .mailbox
-                .rename(&path(part), &path("/employees.csv")),
+            Some(part) => {
+                desk.place
+                    .mailbox
+                    .rename(&path(part), &path("/employees.csv"), Rights::ALL)
+            }
             None => desk.place.upload("/employees.csv", b"today"),
         });
         if !hit {

@@ -124,7 +124,10 @@ impl Session {
             return refuse(503, "Send RNFR first");
         };
         let to = self.resolve(553, path)?;
-        let arrival = self.ask(move |mailbox| mailbox.rename(&from, &to)).await?;
+        let rights = self.account()?.rights;
+        let arrival = self
+            .ask(move |mailbox| mailbox.rename(&from, &to, rights))
+            .await?;
         answer(250, super::transfer::with_delivery("Renamed", &arrival))
     }
 

@@ -91,15 +91,23 @@ pub(super) struct HandleId(pub(super) u32);
 pub(super) struct OpenFlags(pub(super) u32);
 
 impl OpenFlags {
+    pub(super) const READ: Self = Self(0x01);
     pub(super) const WRITE: Self = Self(0x02);
     pub(super) const APPEND: Self = Self(0x04);
     pub(super) const CREATE: Self = Self(0x08);
     pub(super) const TRUNCATE: Self = Self(0x10);
     pub(super) const EXCLUSIVE: Self = Self(0x20);
+    /// Flags that change or make a file, and mean nothing without [`Self::WRITE`].
+    pub(super) const MAKING: Self = Self(0x38);
 
     /// Whether all bits of `flag` are set.
     pub(super) const fn has(self, flag: Self) -> bool {
         self.0 & flag.0 == flag.0
+    }
+
+    /// Whether at least one bit of `flags` is set.
+    pub(super) const fn has_any(self, flags: Self) -> bool {
+        self.0 & flags.0 != 0
     }
 }
 

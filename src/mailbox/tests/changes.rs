@@ -77,7 +77,7 @@ fn a_temporary_name_is_cut_resumed_and_delivered_by_its_rename() {
     assert!(place.spool().is_empty());
     let arrival = place
         .mailbox
-        .rename(&part, &path("/data/employees.csv"))
+        .rename(&part, &path("/data/employees.csv"), Rights::ALL)
         .unwrap();
     assert!(arrival.delivery.is_some());
     assert_eq!(place.spool()[0].1, "id\n1\n");
@@ -98,16 +98,20 @@ fn photos_may_lie_in_folders_that_clients_make_below_images() {
     assert!(matches!(
         place
             .upload("/images/east.part", b"x")
-            .and_then(|_| mailbox.rename(&path("/images/east.part"), &path("/images/east/wing"))),
+            .and_then(|_| mailbox.rename(
+                &path("/images/east.part"),
+                &path("/images/east/wing"),
+                Rights::ALL
+            )),
         Err(MailboxError::Refused(_))
     ));
     mailbox
-        .rename(&path("/images/east"), &path("/images/west"))
+        .rename(&path("/images/east"), &path("/images/west"), Rights::ALL)
         .unwrap();
     assert_eq!(place.text("images/west/wing/7.jpg").unwrap(), "photo");
     assert_eq!(place.used(), 6);
     assert!(matches!(
-        mailbox.rename(&path("/images/west"), &path("/images/west/x")),
+        mailbox.rename(&path("/images/west"), &path("/images/west/x"), Rights::ALL),
         Err(MailboxError::Refused(_))
     ));
     assert!(matches!(
@@ -127,7 +131,11 @@ fn the_folders_of_a_mailbox_stay() {
     let mailbox = &place.mailbox;
     for top in ["/", "/data", "/images", "/reports", "/errors"] {
         assert!(mailbox.remove_folder(&path(top)).is_err(), "{top}");
-        assert!(mailbox.rename(&path(top), &path("/images/x")).is_err());
+        assert!(
+            mailbox
+                .rename(&path(top), &path("/images/x"), Rights::ALL)
+                .is_err()
+        );
         assert!(mailbox.remove_file(&path(top)).is_err());
         assert!(matches!(
             mailbox.make_folder(&path(top)),
@@ -156,7 +164,11 @@ fn files_of_ours_are_deposited_read_and_deleted_and_do_not_count() {
     );
     assert!(mailbox.deposit(&path("/data/x"), b"x").is_err());
     assert!(mailbox.begin(&receipt, Start::Truncate).is_err());
-    assert!(mailbox.rename(&receipt, &path("/employees.csv")).is_err());
+    assert!(
+        mailbox
+            .rename(&receipt, &path("/employees.csv"), Rights::ALL)
+            .is_err()
+    );
     assert!(
         mailbox
             .set_modified(&receipt, Timestamp::UNIX_EPOCH)
@@ -173,10 +185,10 @@ fn a_rename_that_must_not_replace_does_not() {
     place.upload("/employees.csv.part", b"new").unwrap();
     let (part, name) = (path("/employees.csv.part"), path("/employees.csv"));
     assert!(matches!(
-        place.mailbox.rename_new(&part, &name),
+        place.mailbox.rename_new(&part, &name, Rights::ALL),
         Err(MailboxError::Exists)
     ));
-    place.mailbox.rename(&part, &name).unwrap();
+    place.mailbox.rename(&part, &name, Rights::ALL).unwrap();
     assert_eq!(place.text("employees.csv").unwrap(), "new");
     assert_eq!(place.used(), 3);
 }
@@ -189,12 +201,49 @@ fn a_rename_to_an_ignored_name_does_not_delete_a_data_file() {
     std::fs::write(place.on_disk("notes.txt"), "").unwrap();
     for name in ["/employees.csv", "/images/7.jpg", "/notes.txt"] {
         assert!(matches!(
-            place.mailbox.rename(&path(name), &path("/Thumbs.db")),
+            place
+                .mailbox
+                .rename(&path(name), &path("/Thumbs.db"), Rights::ALL),
             Err(MailboxError::Refused(_))
         ));
         assert!(place.mailbox.stat(&path(name)).is_ok(), "{name}");
     }
     assert_eq!(place.used(), 9);
+}
+
+#[test]
+fn a_login_that_may_not_delete_cannot_get_rid_of_a_file_by_two_renames() {
+    let place = Place::new();
+    let mailbox = &place.mailbox;
+    let upload_only = Rights {
+        upload: true,
+        download: false,
+        delete: false,
+    };
+    let refused = |from: &str, to: &str| {
+        let renamed = mailbox.rename(&path(from), &path(to), upload_only);
+        assert!(matches!(renamed, Err(MailboxError::Refused(_))), "{from}");
+    };
+    place.upload("/employees.csv", b"data").unwrap();
+    place.upload("/images/7.jpg", b"photo").unwrap();
+    place.upload("/images/8.jpg", b"other photo").unwrap();
+    std::fs::write(place.on_disk("notes.txt"), "").unwrap();
+    for name in ["/employees.csv", "/images/7.jpg", "/notes.txt"] {
+        refused(name, "/away.part");
+        refused(name, "/Thumbs.db");
+    }
+    refused("/images/8.jpg", "/images/7.jpg");
+
+    // It sends under a temporary name, replaces, and names a photo anew, as before.
+    let may = |from: &str, to: &str| mailbox.rename(&path(from), &path(to), upload_only).unwrap();
+    place.upload("/images/new.part", b"new").unwrap();
+    may("/images/new.part", "/images/7.jpg");
+    may("/images/8.jpg", "/images/9.jpg");
+    place.upload("/images/Thumbs.db.part", b"junk").unwrap();
+    may("/images/Thumbs.db.part", "/images/Thumbs.db");
+    assert_eq!(place.text("images/7.jpg").unwrap(), "new");
+    assert_eq!(place.text("images/9.jpg").unwrap(), "other photo");
+    assert_eq!(place.used(), 4 + 3 + 11);
 }
 
 #[test]
@@ -209,7 +258,7 @@ fn a_file_that_is_being_replaced_is_not_renamed_away() {
     assert!(matches!(
         place
             .mailbox
-            .rename(&path("/images/a.jpg"), &path("/images/b.jpg")),
+            .rename(&path("/images/a.jpg"), &path("/images/b.jpg"), Rights::ALL),
         Err(MailboxError::Busy)
     ));
 }

@@ -61,6 +61,7 @@ fn a_fault_at_any_step_of_a_rename_leaves_the_old_state_or_a_complete_arrival() 
                 place.mailbox.rename(
                     &path("/data/employees.csv.part"),
                     &path("/data/employees.csv"),
+                    Rights::ALL,
                 )
             });
             came |= hit;
@@ -174,7 +175,7 @@ fn the_quota_holds_under_parallel_uploads_renames_and_removals() {
                         }
                     }
                     match round % 7 {
-                        0 => drop(mailbox.rename(&part, &photo)),
+                        0 => drop(mailbox.rename(&part, &photo, Rights::ALL)),
                         1 => drop(mailbox.remove_file(&photo)),
                         2 => drop(mailbox.rescan()),
                         _ => {}
@@ -242,7 +243,7 @@ fn nothing_is_reached_or_written_through_a_symbolic_link() {
     not_found(mailbox.set_modified(&path("/images/7.jpg"), Timestamp::UNIX_EPOCH));
     not_found(
         mailbox
-            .rename(&path("/images/7.jpg"), &path("/images/8.jpg"))
+            .rename(&path("/images/7.jpg"), &path("/images/8.jpg"), Rights::ALL)
             .map(drop),
     );
     place.upload("/images/7.jpg", b"photo").unwrap();

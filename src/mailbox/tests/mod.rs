@@ -11,7 +11,7 @@ use crate::clock::SystemClock;
 use crate::mailbox::arrival::Placement;
 use crate::parse::columns::Mapping;
 use crate::roster::safeguard::Safeguard;
-use crate::tenant::{DataSource, Mode, NamePattern};
+use crate::tenant::{DataSource, Mode, NamePattern, Rights};
 
 pub(crate) fn patterns(names: &[&str]) -> Vec<NamePattern> {
     names

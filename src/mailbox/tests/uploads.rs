@@ -96,7 +96,9 @@ fn a_client_that_comes_back_takes_its_temporary_name_over() {
     fresh.write(b"\n1").unwrap();
     assert!(matches!(stale.write(b"XX"), Err(MailboxError::Busy)));
     assert!(matches!(
-        place.mailbox.rename(&part, &path("/employees.csv")),
+        place
+            .mailbox
+            .rename(&part, &path("/employees.csv"), Rights::ALL),
         Err(MailboxError::Busy)
     ));
     drop(stale);
@@ -104,7 +106,7 @@ fn a_client_that_comes_back_takes_its_temporary_name_over() {
     fresh.finish().unwrap();
     place
         .mailbox
-        .rename(&part, &path("/employees.csv"))
+        .rename(&part, &path("/employees.csv"), Rights::ALL)
         .unwrap();
     assert_eq!(place.text("employees.csv").unwrap(), "id\n1\n");
     place.used();
@@ -117,7 +119,7 @@ fn a_delivery_that_waits_cannot_be_written_through_another_name() {
     let part = path("/employees.csv.part");
     place
         .mailbox
-        .rename(&path("/employees.csv"), &part)
+        .rename(&path("/employees.csv"), &part, Rights::ALL)
         .unwrap();
     assert!(matches!(
         place.mailbox.begin(&part, Start::Append),
@@ -153,7 +155,11 @@ fn an_ignored_name_is_taken_and_thrown_away() {
     place.upload("/images/a.part", b"junk").unwrap();
     place
         .mailbox
-        .rename(&path("/images/a.part"), &path("/images/.DS_Store"))
+        .rename(
+            &path("/images/a.part"),
+            &path("/images/.DS_Store"),
+            Rights::ALL,
+        )
         .unwrap();
     assert!(place.mailbox.list(&path("/images")).unwrap().is_empty());
     assert_eq!((place.used(), place.spool().len()), (0, 0));
@@ -186,12 +192,10 @@ fn over_quota_the_upload_ends_with_the_free_bytes_and_leaves_nothing_r0_11() {
 }
 
 #[test]
-fn temporary_names_count_as_they_grow_and_keep_what_fitted() {
+fn a_part_that_ran_into_the_quota_does_not_eat_the_quota_until_retention() {
     let place = Place::with_quota(10);
-    let mut upload = place
-        .mailbox
-        .begin(&path("/a.part"), Start::Truncate)
-        .unwrap();
+    let part = path("/a.part");
+    let mut upload = place.mailbox.begin(&part, Start::Truncate).unwrap();
     upload.write(b"12345678").unwrap();
     assert_eq!(place.mailbox.used_bytes(), 8);
     assert!(matches!(
@@ -199,7 +203,65 @@ fn temporary_names_count_as_they_grow_and_keep_what_fitted() {
         Err(MailboxError::OverQuota { free_bytes: 2 })
     ));
     drop(upload);
-    assert_eq!(place.used(), 8);
+    assert_eq!((place.text("a.part"), place.used()), (None, 0));
+
+    // A part that a broken connection left is still there to be resumed when the rest does not fit.
+    place.upload("/a.part", b"1234").unwrap();
+    for (start, rest) in [(Start::At(4), &b"5678901"[..]), (Start::Append, b"5678901")] {
+        let mut upload = place.mailbox.begin(&part, start).unwrap();
+        upload.write(b"5").unwrap();
+        assert!(upload.write(rest).is_err());
+        drop(upload);
+        assert_eq!(place.text("a.part").unwrap(), "1234");
+        assert_eq!(place.used(), 4);
+    }
+}
+
+#[test]
+fn a_part_whose_fsync_failed_is_not_there_to_be_resumed() {
+    let place = Place::new();
+    let part = path("/a.part");
+    let mut upload = place.mailbox.begin(&part, Start::Truncate).unwrap();
+    upload.write(b"1234").unwrap();
+    let (finished, hit) = with_fault(Fault::Error(0), || upload.finish());
+    assert!(hit && matches!(finished, Err(MailboxError::Io(_))));
+    assert_eq!((place.text("a.part"), place.used()), (None, 0));
+}
+
+#[test]
+fn an_upload_over_a_final_name_counts_when_nothing_of_the_old_file_would_be_left() {
+    let place = Place::new();
+    let name = path("/employees.csv");
+    let over = || place.mailbox.begin(&name, Start::Over).unwrap();
+    place.upload("/employees.csv", b"12345").unwrap();
+
+    let mut shorter = over();
+    shorter.write(b"abc").unwrap();
+    assert!(matches!(shorter.finish(), Err(MailboxError::WholeOnly)));
+    let mut resumed = over();
+    assert!(matches!(
+        resumed.write_at(3, b"de"),
+        Err(MailboxError::WholeOnly)
+    ));
+    drop(resumed);
+    let mut changed_his_mind = over();
+    changed_his_mind.write(b"a").unwrap();
+    changed_his_mind.confirm_size();
+    changed_his_mind.write_at(2, b"c").unwrap();
+    assert!(matches!(changed_his_mind.finish(), Err(MailboxError::Gaps)));
+    drop(over());
+    assert_eq!(place.text("employees.csv").unwrap(), "12345");
+
+    let mut as_long = over();
+    as_long.write(b"abcde").unwrap();
+    as_long.finish().unwrap();
+    assert_eq!(place.text("employees.csv").unwrap(), "abcde");
+    let mut cut_off = over();
+    cut_off.write(b"xyz").unwrap();
+    cut_off.confirm_size();
+    cut_off.finish().unwrap();
+    assert_eq!(place.text("employees.csv").unwrap(), "xyz");
+    assert_eq!((place.used(), place.staged()), (3, 0));
 }
 
 #[test]

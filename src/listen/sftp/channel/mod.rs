@@ -20,6 +20,10 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::listen::login::Account;
 use crate::mailbox::{Arrival, Entry, EntryKind, Mailbox, MailboxError, MailboxPath};
 use crate::telemetry;
+use crate::tenant::Rights;
+
+/// One of the mailbox's two ways to rename.
+type Rename = fn(&Mailbox, &MailboxPath, &MailboxPath, Rights) -> Result<Arrival, MailboxError>;
 
 /// Entries in one answer to READDIR: with names of 200 bytes still a small packet.
 const ENTRIES_AT_ONCE: usize = 100;
@@ -138,14 +142,8 @@ impl Channel {
                 Ok(Reply::Done("Removed".to_owned()))
             }
             Request::RealPath(path) => Ok(Reply::Path(resolve(&path)?.to_string())),
-            Request::Rename { from, to } => {
-                self.rename(&from, &to, |mailbox, to| match find(mailbox, to)? {
-                    Some(_) => Err(MailboxError::Exists),
-                    None => Ok(()),
-                })
-                .await
-            }
-            Request::Replace { from, to } => self.rename(&from, &to, |_, _| Ok(())).await,
+            Request::Rename { from, to } => self.rename(&from, &to, Mailbox::rename_new).await,
+            Request::Replace { from, to } => self.rename(&from, &to, Mailbox::rename).await,
             Request::Space(path) => {
                 let path = resolve(&path)?;
                 self.mailbox(move |mailbox| mailbox.stat(&path)).await?;
@@ -173,6 +171,12 @@ impl Channel {
         let path = resolve(path)?;
         if flags.has(OpenFlags::WRITE) {
             return self.open_for_writing(path, flags).await;
+        }
+        if flags.has_any(OpenFlags::MAKING) {
+            return Err(Refusal::new(
+                Status::Failure,
+                "A file is made by opening it for writing",
+            ));
         }
         if !self.account.rights.download {
             return Err(denied("This login may not download"));
@@ -281,20 +285,13 @@ impl Channel {
         Ok(Reply::Names(entries))
     }
 
-    /// Renames unless `check` finds something against it at the new name.
-    async fn rename(
-        &mut self,
-        from: &[u8],
-        to: &[u8],
-        check: fn(&Mailbox, &MailboxPath) -> Result<(), MailboxError>,
-    ) -> Result<Reply, Refusal> {
+    async fn rename(&mut self, from: &[u8], to: &[u8], rename: Rename) -> Result<Reply, Refusal> {
         self.allow_upload()?;
         let (from, to) = (resolve(from)?, resolve(to)?);
-        let rename = move |mailbox: &Mailbox| {
-            check(mailbox, &to)?;
-            mailbox.rename(&from, &to)
-        };
-        let arrival = self.mailbox(rename).await?;
+        let rights = self.account.rights;
+        let arrival = self
+            .mailbox(move |mailbox| rename(mailbox, &from, &to, rights))
+            .await?;
         if let Some(delivery) = &arrival.delivery {
             tracing::info!(
                 delivery.id = delivery.as_str(),

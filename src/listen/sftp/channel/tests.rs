@@ -261,8 +261,8 @@ async fn a_final_name_is_written_whole_and_a_temporary_one_may_be_resumed() {
     client.put("/images/a.jpg", b"12345").await;
     for flags in [
         WRITE,
-        WRITE | CREATE,
         READ | WRITE,
+        READ | WRITE | CREATE,
         WRITE | APPEND,
         WRITE | CREATE | EXCLUSIVE,
         REPLACE | EXCLUSIVE,
@@ -290,6 +290,46 @@ async fn a_final_name_is_written_whole_and_a_temporary_one_may_be_resumed() {
     client.send(&write(1, &appended, 0, b"67")).await;
     assert_eq!(client.close(&appended).await.0, OK);
     assert_eq!(client.content("/images/c.jpg.part"), b"1234567");
+}
+
+#[tokio::test]
+async fn open_with_create_and_without_write_is_not_ok() {
+    let mut client = Client::new(Rights::ALL).await;
+    client.put("/images/a.jpg", b"12345").await;
+    for flags in [
+        CREATE | EXCLUSIVE,
+        READ | CREATE | EXCLUSIVE,
+        READ | CREATE,
+        READ | TRUNCATE,
+    ] {
+        for name in ["/images/a.jpg", "/images/new.jpg"] {
+            let refused = client.open(name, flags).await;
+            assert_eq!(refused.code(), FAILURE, "{flags:#x} {name}");
+        }
+    }
+    assert_eq!(client.content("/images/a.jpg"), b"12345");
+}
+
+#[tokio::test]
+async fn writing_over_a_final_name_as_scp_does_counts_once_the_size_is_set() {
+    let mut client = Client::new(Rights::ALL).await;
+    client.put("/images/a.jpg", b"yesterday").await;
+    let handle = client.open("/images/a.jpg", WRITE | CREATE).await.handle();
+    client.send(&write(1, &handle, 0, b"today")).await;
+    assert_eq!(client.content("/images/a.jpg"), b"yesterday");
+    let size = [&1u32.to_be_bytes()[..], &5u64.to_be_bytes()].concat();
+    let cut = client.ask(10, &[&string(&handle), &size]).await;
+    assert_eq!(cut.code(), OK);
+    assert_eq!(client.close(&handle).await.0, OK);
+    assert_eq!(client.content("/images/a.jpg"), b"today");
+
+    // A part of a file, or the end of one, is not a file.
+    for offset in [0, 3] {
+        let handle = client.open("/images/a.jpg", WRITE | CREATE).await.handle();
+        client.send(&write(1, &handle, offset, b"x")).await;
+        assert_eq!(client.close(&handle).await.0, FAILURE);
+    }
+    assert_eq!(client.content("/images/a.jpg"), b"today");
 }
 
 #[tokio::test]

@@ -158,6 +158,7 @@ impl Channel {
         match attributes.size_bytes {
             None => Ok(Reply::Done("Set".to_owned())),
             Some(size_bytes) if size_bytes == upload.size_bytes() => {
+                upload.confirm_size();
                 Ok(Reply::Done("Set".to_owned()))
             }
             Some(0) => self.start_over(handle).await,
@@ -221,6 +222,8 @@ fn start(mailbox: &Mailbox, path: &MailboxPath, flags: OpenFlags) -> Result<Star
         None => Ok(Start::Truncate),
         Some(_) if flags.has(OpenFlags::TRUNCATE) => Ok(Start::Truncate),
         Some(_) if flags.has(OpenFlags::APPEND) => Ok(Start::Append),
+        // OpenSSH's scp does not truncate: it writes over what is there, and then sets the size.
+        Some(_) if flags.has(OpenFlags::CREATE) && !flags.has(OpenFlags::READ) => Ok(Start::Over),
         Some(_) => Ok(Start::At(0)),
     }
 }
