@@ -64,6 +64,15 @@ impl Account {
     }
 }
 
+impl Account {
+    /// Tells the span of a session who it is.
+    pub(in crate::listen) fn record(&self, span: &tracing::Span) {
+        span.record("tenant.id", self.tenant.id.as_str());
+        span.record("environment", self.environment.as_str());
+        span.record("login", &self.user);
+    }
+}
+
 /// All logins of all tenants.
 #[derive(Debug)]
 pub struct Logins {

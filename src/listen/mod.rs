@@ -5,6 +5,9 @@ pub mod ftps;
 pub mod login;
 pub mod sftp;
 pub mod tls;
+mod upload_log;
+
+use std::error::Error;
 
 /// How a client speaks to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,4 +29,16 @@ impl Protocol {
             Self::Sftp => "sftp",
         }
     }
+}
+
+/// An error and what caused it, for the log.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

@@ -101,7 +101,7 @@ impl Session {
             }
             return refuse(530, "Not logged in");
         };
-        tracing::Span::current().record("tenant.id", account.tenant.id.as_str());
+        account.record(&tracing::Span::current());
         self.house.owners.remember(self.tag, login_of(&account));
         self.member = Some(Member::new(account, self.protocol));
         answer(230, "Logged in")

@@ -8,6 +8,7 @@ use super::listing;
 use super::pump::broken_off;
 use super::reply::{Reply, quoted};
 use super::session::{Answer, Session, Stop, answer, refuse};
+use crate::listen::upload_log::log_rename;
 use crate::mailbox::{Entry, EntryKind, Mailbox, MailboxError, MailboxPath};
 
 impl Session {
@@ -128,6 +129,7 @@ impl Session {
         let arrival = self
             .ask(move |mailbox| mailbox.rename(&from, &to, rights))
             .await?;
+        log_rename(&arrival);
         answer(250, super::transfer::with_delivery("Renamed", &arrival))
     }
 

@@ -269,6 +269,8 @@ async fn open(
         session.id = %opening.tag,
         protocol = listener.protocol.as_str(),
         tenant.id = tracing::field::Empty,
+        environment = tracing::field::Empty,
+        login = tracing::field::Empty,
     );
     match opening.session() {
         Ok(session) => drop(tasks.spawn("ftps session", session.run().instrument(span))),

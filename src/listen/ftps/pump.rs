@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::data::{DataStream, NoData};
-use crate::mailbox::{MailboxError, Upload};
+use crate::listen::upload_log::UploadLog;
+use crate::mailbox::{Arrival, MailboxError, Upload};
 
 /// Bytes moved at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -23,7 +24,7 @@ const REFUSED_TIME: Duration = Duration::from_secs(10);
 /// Why a transfer ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Cut {
-    #[error("stopped by ABOR or by the end of the control connection")]
+    #[error("stopped by ABOR")]
     Stopped,
     #[error("no byte moved for limits.stall")]
     Stalled,
@@ -83,20 +84,22 @@ impl Patience {
     }
 }
 
-/// An upload and the buffer that is being written to it.
+/// An upload, the buffer that is being written to it, and what the log will tell of it. However it ends, it is told once.
 #[derive(Debug)]
 pub(super) struct Writer {
     at_rest: Option<(Upload, Vec<u8>)>,
     at_disk: Option<JoinHandle<Written>>,
+    log: UploadLog,
 }
 
 type Written = (Upload, Vec<u8>, Result<(), MailboxError>);
 
 impl Writer {
-    pub(super) fn new(upload: Upload) -> Self {
+    pub(super) fn new(upload: Upload, log: UploadLog) -> Self {
         Self {
             at_rest: Some((upload, Vec::with_capacity(BUFFER_BYTES))),
             at_disk: None,
+            log,
         }
     }
 
@@ -122,21 +125,56 @@ impl Writer {
         Ok(spare)
     }
 
-    /// The upload, with everything written.
-    pub(super) async fn into_upload(mut self) -> Result<Upload, MailboxError> {
-        self.settle().await?;
-        let (upload, _) = self.at_rest.take().ok_or_else(lost)?;
-        Ok(upload)
+    /// Makes the upload a whole file.
+    pub(super) async fn finish(mut self) -> Result<Arrival, MailboxError> {
+        let finished = self.try_finish().await;
+        match &finished {
+            Ok(arrival) => self.log.finished(arrival),
+            Err(error) => self.log.failed(error),
+        }
+        finished
     }
 
-    /// Throws the upload away, and returns when nothing is left of it: the sender may begin anew at once.
-    pub(super) async fn discard(mut self) {
+    async fn try_finish(&mut self) -> Result<Arrival, MailboxError> {
+        self.settle().await?;
+        let (upload, _) = self.at_rest.take().ok_or_else(lost)?;
+        spawn_blocking(move || upload.finish())
+            .await
+            .unwrap_or_else(|error| Err(broken_off(error)))
+    }
+
+    /// Throws the upload away because of `reason`.
+    pub(super) async fn cut(mut self, reason: &str) {
+        self.discard().await;
+        self.log.cut(reason);
+    }
+
+    /// Throws the upload away because the mailbox does not take it.
+    pub(super) async fn fail(mut self, error: &MailboxError) {
+        self.discard().await;
+        self.log.failed(error);
+    }
+
+    /// Returns when nothing is left of it: the sender may begin anew at once.
+    async fn discard(&mut self) {
         if let Err(error) = self.settle().await {
             tracing::debug!(%error, "the last write of a cut upload failed");
         }
-        let discarded = spawn_blocking(move || drop(self)).await;
+        let left = self.at_rest.take();
+        let discarded = spawn_blocking(move || drop(left)).await;
         if let Err(error) = discarded {
             tracing::error!(%error, "cannot discard an upload");
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// A session that is ended from outside has no time to wait for the disk.
+    fn drop(&mut self) {
+        if let Some(left) = self.at_rest.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            drop(runtime.spawn_blocking(move || drop(left)));
         }
     }
 }
@@ -160,6 +198,7 @@ pub(super) async fn receive(
     let mut buffer = Vec::with_capacity(BUFFER_BYTES);
     loop {
         let count = patience.step(stream.read_buf(&mut buffer)).await?;
+        writer.log.received(count);
         received = received.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
         if buffer.len() >= BUFFER_BYTES || (count == 0 && !buffer.is_empty()) {
             buffer = writer.write(buffer).await?;

@@ -1,7 +1,6 @@
 //! A session: one control connection from greeting to goodbye. Commands come in one by one and each gets its reply; what a command does
 //! is in `access.rs` (TLS and login), `files.rs` (names) and `transfer.rs` (bytes).
 
-use std::error::Error;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use super::listing::Facts;
 use super::passive::{Lease, PassivePorts};
 use super::reply::{self, Reply};
 use crate::failpoint::{self, Point};
-use crate::listen::Protocol;
 use crate::listen::accept::Pass;
 use crate::listen::login::Account;
 use crate::listen::tls::SessionTag;
+use crate::listen::{Protocol, chain};
 use crate::mailbox::{MailboxError, MailboxPath};
 use crate::tasks::Tasks;
 use crate::telemetry::SessionGauge;
@@ -127,8 +126,19 @@ pub(super) fn refuse<T>(code: u16, text: &'static str) -> Result<T, Stop> {
     Err(Stop::Refused(Reply::new(code, text)))
 }
 
-/// The mailbox's no as a reply; it is logged here, and only here.
-pub(super) fn refusal(error: &MailboxError) -> Reply {
+/// The mailbox's no as a reply; it is logged here. Not for uploads, which have a line of their own in the log.
+fn refusal(error: &MailboxError) -> Reply {
+    let reply = reply_to(error);
+    if matches!(error, MailboxError::Io(_) | MailboxError::DiskFull) {
+        tracing::error!(error = chain(error), "the mailbox failed a client");
+    } else if reply.code() != 550 {
+        tracing::info!("refused: {error}");
+    }
+    reply
+}
+
+/// The mailbox's no as a reply.
+pub(super) fn reply_to(error: &MailboxError) -> Reply {
     let code = match error {
         MailboxError::NotFound
         | MailboxError::Exists
@@ -142,24 +152,7 @@ pub(super) fn refusal(error: &MailboxError) -> Reply {
         MailboxError::DiskFull => 452,
         MailboxError::Gaps | MailboxError::Io(_) => 451,
     };
-    if matches!(error, MailboxError::Io(_) | MailboxError::DiskFull) {
-        tracing::error!(error = chain(error), "the mailbox failed a client");
-    } else if code != 550 {
-        tracing::info!("refused: {error}");
-    }
     Reply::new(code, error.to_string())
-}
-
-/// An error and what caused it, for the log.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// What a connection brings to its session.

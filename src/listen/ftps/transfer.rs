@@ -6,23 +6,24 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::command::Type;
 use super::data::{DataStream, Expected, part};
 use super::listing;
 use super::passive::Lease;
-use super::pump::{self, Cut, Patience, Writer, broken_off};
+use super::pump::{self, Cut, Patience, Writer};
 use super::reply::Reply;
-use super::session::{
-    Answer, Interruption, NextTransfer, Session, Stop, answer, chain, refusal, refuse,
-};
+use super::session::{Answer, Interruption, NextTransfer, Session, Stop, answer, refuse, reply_to};
 use crate::clock::{Clock as _, SystemClock};
 use crate::failpoint::{self, Point};
+use crate::listen::chain;
 use crate::listen::tls::Direction;
-use crate::mailbox::{Arrival, DeliveryId, Entry, EntryKind, MailboxError, Start};
-use crate::telemetry;
+use crate::listen::upload_log::UploadLog;
+use crate::mailbox::{Arrival, Entry, EntryKind, Start};
+
+const NO_PORT: &str = "Send PASV or EPSV first";
+const CONTROL_ENDED: &str = "the control connection ended";
 
 impl Session {
     /// STOR.
@@ -45,13 +46,15 @@ impl Session {
         self.may_move_data()?;
         self.may_upload(553)?;
         let path = self.resolve(553, path)?;
+        if self.lease.is_none() {
+            return refuse(425, NO_PORT);
+        }
         let upload = self.ask(move |mailbox| mailbox.begin(&path, start)).await?;
-        let begun = Instant::now();
-        let mut writer = Writer::new(upload);
+        let mut writer = Writer::new(upload, UploadLog::begin(self.account()?, self.protocol));
         let mut lease = match self.announce_transfer("Send the file").await {
             Ok(lease) => lease,
             Err(stop) => {
-                writer.discard().await;
+                writer.cut(CONTROL_ENDED).await;
                 return Err(stop);
             }
         };
@@ -94,47 +97,34 @@ impl Session {
             }
             _ => Ok(()),
         });
-        if let Err(cut) = received {
-            writer.discard().await;
-            tracing::warn!(reason = chain(&cut), "upload cut");
-            return self.stopped(&cut, attended.interruption).await;
+        match (received, attended.interruption) {
+            (Ok(()), Interruption::Gone(error)) => {
+                writer.cut(CONTROL_ENDED).await;
+                Err(error.into())
+            }
+            (Err(cut), interruption) => {
+                match (&cut, &interruption) {
+                    (Cut::Mailbox(error), _) => writer.fail(error).await,
+                    (Cut::Stopped, Interruption::Gone(_)) => writer.cut(CONTROL_ENDED).await,
+                    _ => writer.cut(&chain(&cut)).await,
+                }
+                self.stopped(&cut, interruption).await
+            }
+            (Ok(()), interruption) => self.finish(writer, interruption).await,
         }
-        if let Interruption::Gone(error) = attended.interruption {
-            writer.discard().await;
-            tracing::warn!("upload cut: the control connection ended");
-            return Err(error.into());
-        }
-        let reply = match self.finish(writer, begun).await {
+    }
+
+    /// From here on nothing stops the upload: it becomes a whole file or an error.
+    async fn finish(&mut self, writer: Writer, interruption: Interruption) -> Answer {
+        let reply = match writer.finish().await {
             Ok(arrival) => {
                 failpoint::pass_async(Point::FtpsReply).await?;
                 let received = format!("Received {} bytes", arrival.size_bytes);
                 Reply::new(226, with_delivery(&received, &arrival))
             }
-            Err(error) => {
-                tracing::warn!(reason = chain(&error), "upload cut");
-                refusal(&error)
-            }
+            Err(error) => reply_to(&error),
         };
-        self.conclude(reply, attended.interruption).await
-    }
-
-    /// From here on nothing stops the upload: it becomes a whole file or an error.
-    async fn finish(&self, writer: Writer, begun: Instant) -> Result<Arrival, MailboxError> {
-        let upload = writer.into_upload().await?;
-        let arrival = tokio::task::spawn_blocking(move || upload.finish())
-            .await
-            .unwrap_or_else(|error| Err(broken_off(error)))?;
-        if let Some(member) = &self.member {
-            let tenant = &member.account.tenant.id;
-            telemetry::count_upload(tenant, self.protocol, arrival.size_bytes);
-        }
-        tracing::info!(
-            delivery.id = arrival.delivery.as_ref().map(DeliveryId::as_str),
-            size_bytes = arrival.size_bytes,
-            duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "upload finished"
-        );
-        Ok(arrival)
+        self.conclude(reply, interruption).await
     }
 
     /// RETR.
@@ -251,7 +241,7 @@ impl Session {
     /// Says 150, and gives the port on which the client will come.
     async fn announce_transfer(&mut self, text: &'static str) -> Result<Lease, Stop> {
         let Some(lease) = self.lease.take() else {
-            return refuse(425, "Send PASV or EPSV first");
+            return refuse(425, NO_PORT);
         };
         self.control.send(&Reply::new(150, text)).await?;
         Ok(lease)
@@ -276,7 +266,7 @@ impl Session {
             Cut::NotAsAnnounced => Reply::new(451, "The size is not the one that ALLO announced"),
             Cut::Broken(_) => Reply::new(426, "The data connection broke"),
             Cut::NoData(reason) => reason.into(),
-            Cut::Mailbox(error) => refusal(error),
+            Cut::Mailbox(error) => reply_to(error),
         };
         self.conclude(reply, interruption).await
     }

@@ -35,12 +35,14 @@ enum Ended {
 
 /// Serves the connection until one side ends it. `pass` is its place, free again afterwards.
 pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, pass: Pass) {
-    let session = uuid::Uuid::now_v7().simple().to_string();
+    let session = uuid::Uuid::now_v7();
     let span = tracing::info_span!(
         "session",
-        session.id = session,
+        session.id = %session,
         protocol = Protocol::Sftp.as_str(),
         tenant.id = tracing::field::Empty,
+        environment = tracing::field::Empty,
+        login = tracing::field::Empty,
     );
     let within = span.clone();
     converse(&shared, stream, peer, span)
@@ -56,7 +58,7 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, spa
     }
     let pulse = Pulse::new();
     // Also when this task is aborted, which russh's own would survive.
-    let _severed = pulse.severed().clone().drop_guard();
+    let _severed = Severed(Arc::clone(&pulse));
     let ip = peer.ip().to_canonical();
     let client = Client::new(Arc::clone(shared), ip, Arc::clone(&pulse), span);
     let stream = Severable::new(stream, &pulse);
@@ -71,6 +73,7 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, spa
         outcome = &mut talk => outcome,
         ended = overdue(&pulse, &shared.limits, shared.tasks.draining()) => {
             tracing::debug!(reason = %ended, "the connection is ended");
+            pulse.end(ended.to_string());
             say_goodbye(&pulse, ended).await;
             if let Ok(outcome) = tokio::time::timeout(GOODBYE, &mut talk).await {
                 outcome
@@ -92,6 +95,16 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, spa
             tracing::info!(peer = %ip, ?kind, "an SSH client offers no algorithm that is accepted here");
         }
         Err(error) => tracing::debug!(%error, "session ends"),
+    }
+}
+
+/// Cuts the connection when it is dropped.
+struct Severed(Arc<Pulse>);
+
+impl Drop for Severed {
+    fn drop(&mut self) {
+        self.0.end("the server ended the session".to_owned());
+        self.0.severed().cancel();
     }
 }
 

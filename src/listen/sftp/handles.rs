@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use super::packet::HandleId;
-use super::pulse::OpenFile;
+use super::pulse::{OpenFile, Pulse};
 use super::reply::{HANDLES_LIMIT, Refusal, Status};
+use crate::listen::upload_log::UploadLog;
 use crate::mailbox::{Entry, MailboxPath, Upload};
 
 /// Listings are held in memory, so there may be fewer of them.
@@ -36,8 +35,8 @@ pub(super) struct Incoming {
     pub(super) path: MailboxPath,
     /// Opened with APPEND: offsets do not count.
     pub(super) append: bool,
-    pub(super) began: Instant,
     pub(super) receiving: Receiving,
+    pub(super) log: UploadLog,
     pub(super) open: OpenFile,
 }
 
@@ -63,16 +62,17 @@ pub(super) struct Listing {
 pub(super) struct Handles {
     last: u32,
     open: HashMap<u32, Open>,
-    span: tracing::Span,
+    /// Knows whether it was us who ended the connection.
+    pulse: Arc<Pulse>,
 }
 
 impl Handles {
-    /// None yet; `span` is where a cut is logged.
-    pub(super) fn new(span: tracing::Span) -> Self {
+    /// None yet.
+    pub(super) fn new(pulse: Arc<Pulse>) -> Self {
         Self {
             last: 0,
             open: HashMap::new(),
-            span,
+            pulse,
         }
     }
 
@@ -125,34 +125,31 @@ impl Handles {
 
 impl Drop for Handles {
     fn drop(&mut self) {
-        let mut cut = Vec::new();
-        for (_, open) in self.open.drain() {
-            if let Open::Upload(incoming) = open
-                && let Receiving::Going(upload) = incoming.receiving
-            {
-                self.span.in_scope(|| {
-                    tracing::warn!(
-                        size_bytes = upload.size_bytes(),
-                        duration_ms = duration_ms(incoming.began),
-                        "upload cut: the connection or channel ended before SSH_FXP_CLOSE"
-                    );
-                });
-                cut.push((upload, incoming.open));
-            }
-        }
+        let cut: Vec<Incoming> = self
+            .open
+            .drain()
+            .filter_map(|(_, open)| match open {
+                Open::Upload(incoming) => Some(incoming),
+                Open::Download(_) | Open::Folder(_) => None,
+            })
+            .collect();
         if cut.is_empty() {
             return;
         }
+        let ended = self.pulse.ended();
+        let reason = ended
+            .unwrap_or("the connection or channel ended before SSH_FXP_CLOSE")
+            .to_owned();
         // Dropping an upload removes its staged file.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            drop(runtime.spawn_blocking(move || drop(cut)));
+            drop(runtime.spawn_blocking(move || {
+                for mut incoming in cut {
+                    drop(incoming.receiving);
+                    incoming.log.cut(&reason);
+                }
+            }));
         }
     }
-}
-
-/// Milliseconds since `began`, for a log line.
-pub(super) fn duration_ms(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 fn too_many() -> Refusal {

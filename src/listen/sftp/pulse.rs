@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub(super) struct Pulse {
     files: watch::Sender<Files>,
     handle: Mutex<Option<Handle>>,
     severed: CancellationToken,
+    /// Why we ended the connection.
+    ended: OnceLock<String>,
 }
 
 /// Files that a session has open.
@@ -44,6 +46,7 @@ impl Pulse {
             files: watch::Sender::default(),
             handle: Mutex::default(),
             severed: CancellationToken::new(),
+            ended: OnceLock::new(),
         })
     }
 
@@ -117,6 +120,16 @@ impl Pulse {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Notes why we end the connection; the first reason stays.
+    pub(super) fn end(&self, reason: String) {
+        self.ended.get_or_init(|| reason);
+    }
+
+    /// Why we ended the connection, if it was us.
+    pub(super) fn ended(&self) -> Option<&str> {
+        self.ended.get().map(String::as_str)
     }
 
     /// The token that cuts the connection.

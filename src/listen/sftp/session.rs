@@ -103,7 +103,7 @@ impl Client {
         let Some(account) = account else {
             return refused();
         };
-        self.span.record("tenant.id", account.tenant.id.as_str());
+        account.record(&self.span);
         self.login = Some(Login {
             account: Arc::new(account),
             _gauge: SessionGauge::open(Protocol::Sftp),

@@ -17,7 +17,9 @@ use super::pulse::Pulse;
 use super::reads::ReadJob;
 use super::reply::{Refusal, Replies, Reply, Status};
 use crate::clock::{Clock as _, SystemClock};
+use crate::listen::chain;
 use crate::listen::login::Account;
+use crate::listen::upload_log::log_rename;
 use crate::mailbox::{Arrival, Entry, EntryKind, Mailbox, MailboxError, MailboxPath};
 use crate::telemetry;
 use crate::tenant::Rights;
@@ -48,11 +50,11 @@ impl Channel {
     ) -> Self {
         Self {
             account,
+            handles: Handles::new(Arc::clone(&pulse)),
             pulse,
             reads,
             inbox: BytesMut::new(),
             initialised: false,
-            handles: Handles::new(tracing::Span::current()),
         }
     }
 
@@ -292,13 +294,7 @@ impl Channel {
         let arrival = self
             .mailbox(move |mailbox| rename(mailbox, &from, &to, rights))
             .await?;
-        if let Some(delivery) = &arrival.delivery {
-            tracing::info!(
-                delivery.id = delivery.as_str(),
-                size_bytes = arrival.size_bytes,
-                "upload renamed to its final name"
-            );
-        }
+        log_rename(&arrival);
         Ok(Reply::Done(receipt("Renamed".to_owned(), &arrival)))
     }
 
@@ -355,32 +351,27 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// What the sender of a request is told, and the log too: what is ours to mend as an error.
+/// What the sender of a request is told, and the log too: what is ours to mend as an error. Not for uploads, which have a line of their own.
 fn explain(error: &MailboxError) -> Refusal {
-    let status = match error {
-        MailboxError::NotFound => Status::NoSuchFile,
-        MailboxError::Refused(_) => {
-            tracing::info!("refused: {error}");
-            Status::PermissionDenied
-        }
-        MailboxError::WholeOnly
+    match error {
+        MailboxError::Refused(_)
+        | MailboxError::WholeOnly
         | MailboxError::OverQuota { .. }
         | MailboxError::TooLarge { .. }
-        | MailboxError::Gaps => {
-            tracing::info!("refused: {error}");
-            Status::Failure
+        | MailboxError::Gaps => tracing::info!("refused: {error}"),
+        MailboxError::Io(_) | MailboxError::DiskFull => {
+            tracing::error!(error = chain(error), "the mailbox failed a client");
         }
-        MailboxError::Io(source) => {
-            tracing::error!(
-                error = source as &dyn std::error::Error,
-                "a mailbox cannot be used: look at the disk and its permissions"
-            );
-            Status::Failure
-        }
-        MailboxError::DiskFull => {
-            tracing::error!("the disk is full: uploads are refused until there is room");
-            Status::Failure
-        }
+        _ => {}
+    }
+    refusal(error)
+}
+
+/// What the sender of a request is told.
+fn refusal(error: &MailboxError) -> Refusal {
+    let status = match error {
+        MailboxError::NotFound => Status::NoSuchFile,
+        MailboxError::Refused(_) => Status::PermissionDenied,
         _ => Status::Failure,
     };
     Refusal::new(status, error.to_string())

@@ -4,16 +4,15 @@ use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
-use super::{Channel, blocking, denied, explain, find, instant, lost, receipt};
+use super::{Channel, blocking, denied, find, instant, lost, receipt, refusal};
 use crate::failpoint::{self, Point};
 use crate::listen::Protocol;
-use crate::listen::sftp::handles::{Incoming, Open, Receiving, duration_ms};
+use crate::listen::sftp::handles::{Incoming, Open, Receiving};
 use crate::listen::sftp::packet::{Attributes, HandleId, OpenFlags};
 use crate::listen::sftp::reply::{Refusal, Replies, Reply, Status};
-use crate::mailbox::{DeliveryId, Mailbox, MailboxError, MailboxPath, Start, Upload};
-use crate::telemetry;
+use crate::listen::upload_log::UploadLog;
+use crate::mailbox::{Mailbox, MailboxError, MailboxPath, Start, Upload};
 
 /// One WRITE of a run of them.
 #[derive(Debug)]
@@ -41,8 +40,8 @@ impl Channel {
         let handle = self.handles.insert(Open::Upload(Incoming {
             path,
             append: flags.has(OpenFlags::APPEND),
-            began: Instant::now(),
             receiving: Receiving::Going(Box::new(upload)),
+            log: UploadLog::begin(&self.account, Protocol::Sftp),
             open: self.pulse.upload(),
         }))?;
         Ok(Reply::Handle(handle))
@@ -60,6 +59,7 @@ impl Channel {
         }
         let pieces = mem::take(pieces);
         let ids: Vec<u32> = pieces.iter().map(|piece| piece.id).collect();
+        let came = pieces.iter().map(|piece| piece.data.len()).sum();
         let incoming = match self.handles.incoming(handle) {
             Ok(incoming) => incoming,
             Err(refusal) => {
@@ -69,6 +69,7 @@ impl Channel {
                 return;
             }
         };
+        incoming.log.received(came);
         let mut written = 0;
         match mem::replace(&mut incoming.receiving, Receiving::Away) {
             Receiving::Going(upload) => {
@@ -81,11 +82,13 @@ impl Channel {
                     }
                     Ok((count, Err(error))) => {
                         written = count;
-                        let refusal = explain(&error);
-                        tracing::warn!(reason = refusal.message, "upload refused while it came");
+                        incoming.log.failed(&error);
+                        Receiving::Failed(refusal(&error))
+                    }
+                    Err(refusal) => {
+                        incoming.log.cut(&refusal.message);
                         Receiving::Failed(refusal)
                     }
-                    Err(refusal) => Receiving::Failed(refusal),
                 };
             }
             failed => incoming.receiving = failed,
@@ -109,30 +112,24 @@ impl Channel {
             Receiving::Failed(refusal) => return Err(refusal),
             Receiving::Away => return Err(lost()),
         };
-        let finished = blocking(move || upload.finish()).await;
+        let mut log = incoming.log;
+        let finished = blocking(move || Ok(upload.finish())).await;
         drop(incoming.open);
         failpoint::pass_async(Point::SftpReply)
             .await
             .map_err(|_| lost())?;
-        match finished {
+        match finished? {
             Ok(arrival) => {
-                let tenant = &self.account.tenant.id;
-                telemetry::count_upload(tenant, Protocol::Sftp, arrival.size_bytes);
-                tracing::info!(
-                    delivery.id = arrival.delivery.as_ref().map(DeliveryId::as_str),
-                    size_bytes = arrival.size_bytes,
-                    duration_ms = duration_ms(incoming.began),
-                    "upload finished"
-                );
+                log.finished(&arrival);
                 let size_bytes = arrival.size_bytes;
                 Ok(Reply::Done(receipt(
                     format!("Received {size_bytes} bytes"),
                     &arrival,
                 )))
             }
-            Err(refusal) => {
-                tracing::warn!(reason = refusal.message, "upload refused at its end");
-                Err(refusal)
+            Err(error) => {
+                log.failed(&error);
+                Err(refusal(&error))
             }
         }
     }
@@ -198,17 +195,18 @@ impl Channel {
         let before = mem::replace(&mut incoming.receiving, Receiving::Away);
         let begun = blocking(move || {
             drop(before);
-            mailbox.begin(&path, Start::Truncate)
+            Ok(mailbox.begin(&path, Start::Truncate))
         })
         .await;
-        match begun {
+        match begun? {
             Ok(upload) => {
                 incoming.receiving = Receiving::Going(Box::new(upload));
                 Ok(Reply::Done("Emptied".to_owned()))
             }
-            Err(refusal) => {
-                incoming.receiving = Receiving::Failed(refusal.clone());
-                Err(refusal)
+            Err(error) => {
+                incoming.log.failed(&error);
+                incoming.receiving = Receiving::Failed(refusal(&error));
+                Err(refusal(&error))
             }
         }
     }
