@@ -11,6 +11,7 @@
 )]
 
 mod harness;
+mod wire;
 
 mod curl;
 mod ftplib;
@@ -18,7 +19,7 @@ mod lftp;
 mod openssh;
 
 mod crash;
-mod cuts;
+mod damage;
 mod drain;
 mod hostile;
 #[cfg(feature = "failpoints")]

@@ -23,7 +23,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getrlimit, kill_process, kill_process_group, prlimit,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -116,6 +118,10 @@ pub(crate) struct Daemon {
     listeners: BTreeMap<&'static str, Listener>,
     /// Rules for its fail points, from the next start on.
     failpoints: String,
+    /// Set for it, from the next start on.
+    environment: Vec<(&'static str, String)>,
+    /// Words of the lines that it may log as errors.
+    expected_errors: Vec<&'static str>,
 }
 
 impl Daemon {
@@ -126,16 +132,22 @@ impl Daemon {
 
     /// Starts one with more lines below `[limits]`.
     pub(crate) fn start_with(tenants: impl IntoIterator<Item = Tenant>, limits: &str) -> Self {
-        Self::prepare(tenants, limits, "")
+        let mut daemon = Self::lay_out(tenants, limits);
+        daemon.start_again();
+        daemon
     }
 
     /// Starts one with rules for its fail points.
     #[cfg(feature = "failpoints")]
     pub(crate) fn start_armed(tenants: impl IntoIterator<Item = Tenant>, rules: &str) -> Self {
-        Self::prepare(tenants, "", rules)
+        let mut daemon = Self::lay_out(tenants, "");
+        daemon.arm(rules);
+        daemon.start_again();
+        daemon
     }
 
-    fn prepare(tenants: impl IntoIterator<Item = Tenant>, limits: &str, failpoints: &str) -> Self {
+    /// Lays out its folder, and starts nothing yet.
+    pub(crate) fn lay_out(tenants: impl IntoIterator<Item = Tenant>, limits: &str) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("rosterd-it-")
             .tempdir()
@@ -149,16 +161,37 @@ impl Daemon {
             std::fs::write(file, tenant.toml()).unwrap();
         }
         std::fs::write(folder.path().join("rosterd.toml"), config(limits)).unwrap();
-        let mut daemon = Self {
+        Self {
             folder,
             tenants,
             process: None,
             log: Arc::default(),
             listeners: BTreeMap::new(),
-            failpoints: failpoints.to_owned(),
+            failpoints: String::new(),
+            environment: Vec::new(),
+            expected_errors: Vec::new(),
+        }
+    }
+
+    /// Sets a variable for it, from the next start on.
+    pub(crate) fn set_variable(&mut self, name: &'static str, value: impl Into<String>) {
+        self.environment.push((name, value.into()));
+    }
+
+    /// It may log errors that hold these words: they are what the test is about.
+    pub(crate) fn expect_errors(&mut self, words: &'static str) {
+        self.expected_errors.push(words);
+    }
+
+    /// How many open files it may have from now on; none: as many as at the start.
+    pub(crate) fn limit_open_files(&self, files: Option<u64>) {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: files.or(maximum),
+            maximum,
         };
-        daemon.start_again();
-        daemon
+        let process = Pid::from_child(self.process.as_ref().expect("it is not running"));
+        prlimit(Some(process), Resource::Nofile, limit).unwrap();
     }
 
     /// What its fail points do from the next start on, as `rosterd::failpoint` reads it.
@@ -181,6 +214,7 @@ impl Daemon {
             .rosterd()
             .arg("serve")
             .env("ROSTERD_FAILPOINTS", &self.failpoints)
+            .envs(self.environment.clone())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -283,8 +317,19 @@ impl Daemon {
 
     /// What it has logged, line by line; what is not JSON is left out.
     pub(crate) fn events(&self) -> Vec<Value> {
+        self.events_since(0)
+    }
+
+    /// How many lines it has logged.
+    pub(crate) fn logged(&self) -> usize {
+        self.log.lock().unwrap().len()
+    }
+
+    /// What it has logged since it had logged so many lines.
+    pub(crate) fn events_since(&self, lines: usize) -> Vec<Value> {
         let log = self.log.lock().unwrap();
         log.iter()
+            .skip(lines)
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect()
     }
@@ -363,7 +408,8 @@ impl Daemon {
             .iter()
             .filter(|line| {
                 let event = serde_json::from_str::<Value>(line).unwrap_or_default();
-                event["level"] == "ERROR" || line.contains("panicked at")
+                let is_expected = self.expected_errors.iter().any(|it| line.contains(it));
+                (event["level"] == "ERROR" && !is_expected) || line.contains("panicked at")
             })
             .cloned()
             .collect();
@@ -559,7 +605,7 @@ impl Reply {
 
 fn missing(program: &OsStr, error: &std::io::Error) -> ! {
     panic!(
-        "cannot run {}: {error}. Install curl, lftp, openssh-client, sshpass, python3 and openssl, or let tests/run.sh do it",
+        "cannot run {}: {error}. Install curl, lftp, openssh-client, sshpass, python3, faketime and openssl, or let tests/run.sh do it",
         program.display()
     )
 }

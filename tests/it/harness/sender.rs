@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
@@ -65,6 +66,15 @@ impl Sender<'_> {
         curl.args(["-v", "-sS", "--ssl-reqd", "-k", "--max-time", "120"])
             .args(["-u", &format!("{}:{}", self.name, self.password)])
             .arg(format!("{scheme}://{}{path}", self.address(port)));
+        curl
+    }
+
+    /// `curl` with this URL path over SFTP, to be completed.
+    pub(crate) fn curl_sftp(&self, path: &str) -> Command {
+        let mut curl = Command::new("curl");
+        curl.args(["-v", "-sS", "-k", "--max-time", "120"])
+            .args(["-u", &format!("{}:{}", self.ssh_name(), self.password)])
+            .arg(format!("sftp://{}{path}", self.address(Port::Sftp)));
         curl
     }
 
@@ -244,9 +254,21 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// One for tests in which it does not matter whose it is.
+    pub(crate) fn of_all() -> &'static Self {
+        // It outlives everything, so nobody removes it: it lies below the target folder.
+        static KEY: LazyLock<Key> =
+            LazyLock::new(|| Key::generate_in(Path::new(env!("CARGO_TARGET_TMPDIR"))));
+        &KEY
+    }
+
     /// A new one.
     pub(crate) fn generate() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::generate_in(&std::env::temp_dir())
+    }
+
+    fn generate_in(parent: &Path) -> Self {
+        let folder = tempfile::tempdir_in(parent).unwrap();
         let path = folder.path().join("id_ed25519");
         Reply::to(
             Command::new("ssh-keygen")

@@ -57,6 +57,13 @@ impl Tenant {
         self
     }
 
+    /// Lets its first login come with this key too.
+    pub(crate) fn authorized_key(mut self, line: &str) -> Self {
+        let login = self.logins.remove(0).authorized_key(line);
+        self.logins.insert(0, login);
+        self
+    }
+
     pub(crate) fn login(mut self, login: Login) -> Self {
         self.logins.push(login);
         self
