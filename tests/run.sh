@@ -10,7 +10,7 @@ if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo"
 fi
 
 # command:package
-needed=(curl:curl lftp:lftp ssh:openssh-client sftp:openssh-client sshpass:sshpass python3:python3 openssl:openssl cc:gcc)
+needed=(curl:curl lftp:lftp ssh:openssh-client sftp:openssh-client sshpass:sshpass python3:python3 faketime:faketime openssl:openssl cc:gcc)
 missing=()
 for pair in "${needed[@]}"; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")

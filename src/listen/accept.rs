@@ -4,9 +4,25 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
-/// Between two lines about connections that were turned away.
+/// Between two lines about connections that were turned away, or could not be accepted.
 const QUIET: Duration = Duration::from_secs(10);
+
+/// A listener that cannot accept, mostly for want of descriptors. It tries on several times a second, and says so now and then.
+#[derive(Debug, Default)]
+pub(in crate::listen) struct Strain {
+    told: Option<Instant>,
+}
+
+impl Strain {
+    pub(in crate::listen) fn tell(&mut self, address: impl fmt::Display, error: &io::Error) {
+        if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
+            self.told = Some(Instant::now());
+            tracing::warn!(%address, %error, "cannot accept connections now: trying on");
+        }
+    }
+}
 
 /// Counts open connections against their limits.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 //! Promise 1: nothing acknowledged is lost, and nothing is imported twice, wherever the daemon is killed.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::harness::staff::Staff;
-use crate::harness::tenant::Tenant;
+use crate::harness::tenant::{PASSWORD, Tenant};
 use crate::harness::{Client, Daemon, Port, Reply};
+use crate::wire::ftps::Ftps;
 
 /// Every file that was taken is imported at most once, and the roster says what the file in the mailbox says.
 fn assert_consistent(daemon: &Daemon) {
@@ -25,16 +25,10 @@ fn killed_right_after_the_226_it_imports_the_file_once() {
     let mut daemon = Daemon::start([Tenant::named("acme")]);
     for round in 1..=3 {
         let staff = Staff::of(20 + round);
-        let file = daemon.local_file("employees.csv", staff.csv());
-        let sender = daemon.sender("acme");
-        let mut client = sender.cut(Port::Explicit, "whole", "/data/employees.csv", &file);
-        let mut said = BufReader::new(client.process().stdout.take().unwrap()).lines();
-        assert_eq!(said.next().unwrap().unwrap(), "half");
-        writeln!(client.process().stdin.as_mut().unwrap()).unwrap();
-        let reply = said.next().unwrap().unwrap();
+        let mut sender = Ftps::log_in(&daemon, Port::Explicit, "hr@acme.example", PASSWORD);
+        let reply = sender.store("/data/employees.csv", &staff.csv());
         daemon.kill();
-        assert!(reply.starts_with("226 Received"), "{reply}");
-        drop(client.wait());
+        assert_eq!(reply.code, 226, "{reply:?}");
 
         daemon.start_again();
         daemon.wait_for_rest();

@@ -169,6 +169,26 @@ fn scp_of_a_shorter_file_onto_a_temporary_name_leaves_nothing_of_the_longer_one(
 }
 
 #[test]
+fn scp_replaces_yesterdays_file_whether_today_is_longer_or_shorter() {
+    let daemon = Daemon::start([Tenant::named("acme")]);
+    let sender = daemon.sender("acme");
+    let target = "127.0.0.1:/data/employees.csv";
+    for (round, staff) in [40, 900, 38].map(Staff::of).into_iter().enumerate() {
+        let file = daemon.local_file("employees.csv", staff.csv());
+        Reply::to(sender.ssh_tool("scp").arg("-s").arg(&file).arg(target)).succeeded();
+        assert_eq!(sender.download("/data/employees.csv"), staff.csv());
+        wait_until("one run for each", || daemon.runs().len() == round + 1);
+    }
+    // Nobody is there who could continue a file by the same means.
+    let longer = daemon.local_file("employees.csv", Staff::of(39).csv());
+    let batch = format!("put -a {} /data/employees.csv\n", longer.display());
+    sender.sftp(&batch).refused("");
+    assert_eq!(sender.download("/data/employees.csv"), Staff::of(38).csv());
+    daemon.wait_for_rest();
+    assert_eq!(daemon.runs().len(), 3);
+}
+
+#[test]
 fn the_host_key_is_the_one_in_the_ready_line_r0_23() {
     let daemon = Daemon::start([Tenant::named("acme")]);
     let port = daemon.address(Port::Sftp).port().to_string();

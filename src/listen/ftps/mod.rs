@@ -36,7 +36,7 @@ use self::passive::PassivePorts;
 use self::session::Opening;
 use crate::config::{self, Limits, SessionReuse};
 use crate::listen::Protocol;
-use crate::listen::accept::Door;
+use crate::listen::accept::{Door, Strain};
 use crate::listen::login::Logins;
 use crate::listen::tls::{SessionTag, TlsIdentity};
 use crate::tasks::Tasks;
@@ -217,6 +217,7 @@ impl FtpsServer {
 
 async fn accept(listener: Listener, house: Arc<House>, tasks: Tasks) {
     let draining = tasks.draining().clone();
+    let mut strain = Strain::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -228,7 +229,7 @@ async fn accept(listener: Listener, house: Arc<House>, tasks: Tasks) {
                 open(&listener, &house, &tasks, stream, peer.ip().to_canonical()).await;
             }
             Err(error) => {
-                tracing::warn!(address = %listener.address, %error, "cannot accept a connection; trying again");
+                strain.tell(listener.address, &error);
                 sleep(ACCEPT_PAUSE).await;
             }
         }

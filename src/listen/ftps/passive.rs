@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::listen::accept::Strain;
 use crate::telemetry;
 
 /// How long a session waits for a slot.
@@ -121,6 +122,7 @@ impl PassivePorts {
         port: u16,
         closed: CancellationToken,
     ) {
+        let mut strain = Strain::default();
         loop {
             let accepted = tokio::select! {
                 () = closed.cancelled() => return,
@@ -129,7 +131,7 @@ impl PassivePorts {
             match accepted {
                 Ok((stream, peer)) => self.deliver((peer.ip().to_canonical(), port), stream),
                 Err(error) => {
-                    tracing::warn!(port, %error, "cannot accept a data connection; trying again");
+                    strain.tell(format_args!("passive port {port}"), &error);
                     sleep(super::ACCEPT_PAUSE).await;
                 }
             }

@@ -25,7 +25,7 @@ use tokio::net::{TcpListener, TcpSocket};
 pub use self::host_key::HostKeyError;
 use crate::config::{self, Limits};
 use crate::listen::Protocol;
-use crate::listen::accept::Door;
+use crate::listen::accept::{Door, Strain};
 use crate::listen::login::Logins;
 use crate::tasks::Tasks;
 use crate::telemetry;
@@ -156,6 +156,7 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
 /// Ends when the tasks drain and not before.
 async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>, door: Arc<Door>) {
     let draining = shared.tasks.draining().clone();
+    let mut strain = Strain::default();
     loop {
         let accepted = tokio::select! {
             () = draining.cancelled() => return,
@@ -173,7 +174,7 @@ async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>,
                 }
             },
             Err(error) => {
-                tracing::warn!(%error, %address, "cannot accept a connection: trying on");
+                strain.tell(address, &error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

@@ -95,7 +95,7 @@ fn a_first_file_that_a_crash_left_without_its_name_has_it_after_the_next_start()
             let (outcome, came) = if let Some(temporary) = temporary {
                 place.upload(temporary, b"new").unwrap();
                 with_fault(Fault::Crash(at), || {
-                    place.mailbox.rename(&path(temporary), &last)
+                    place.mailbox.rename(&path(temporary), &last, Rights::ALL)
                 })
             } else {
                 with_fault(Fault::Crash(at), || {

@@ -9,25 +9,10 @@ Each step, the login being the first, gives {"reply"} or {"lines"} or {"reply", 
 import ftplib
 import hashlib
 import json
-import socket
 import ssl
 import sys
 
-
-class Implicit(ftplib.FTP_TLS):
-    """FTPS from the first byte, which ftplib does not know by itself."""
-
-    def connect(self, host="", port=0, timeout=-999, source_address=None):
-        self.host, self.port = host, port
-        plain = socket.create_connection((host, port), self.timeout)
-        self.af = plain.family
-        self.sock = self.context.wrap_socket(plain, server_hostname=host)
-        self.file = self.sock.makefile("r", encoding=self.encoding)
-        self.welcome = self.getresp()
-        return self.welcome
-
-    def auth(self):
-        return "implicit"
+from implicit import Implicit
 
 
 def context(version):

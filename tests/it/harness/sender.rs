@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use super::tenant::PASSWORD;
-use super::{Client, Daemon, Port, Reply, test_file};
+use super::{Daemon, Port, Reply, test_file};
 
 /// Someone with a name and a password.
 #[derive(Debug, Clone)]
@@ -155,27 +155,11 @@ impl Sender<'_> {
         });
         let mut python = Command::new("python3");
         python
+            .arg("-B")
             .arg(test_file("it/clients/ftp.py"))
             .arg(plan.to_string());
         let reply = Reply::to(&mut python).succeeded();
         serde_json::from_slice(&reply.stdout).unwrap_or_else(|error| panic!("{error}: {reply:?}"))
-    }
-
-    /// Starts an upload with Python that sends half the file, waits, and ends in one of the ways of `clients/cut.py`.
-    pub(crate) fn cut(&self, port: Port, way: &str, path: &str, file: &Path) -> Client {
-        let address = self.daemon.address(port);
-        let mode = if port == Port::Implicit {
-            "implicit"
-        } else {
-            "explicit"
-        };
-        Client::spawn(
-            Command::new("python3")
-                .arg(test_file("it/clients/cut.py"))
-                .args([&address.ip().to_string(), &address.port().to_string(), mode])
-                .args([&self.name, &self.password, way, path])
-                .arg(file),
-        )
     }
 
     /// Runs `sftp` with the password.
