@@ -69,6 +69,18 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// An error with all that it came from, for a field of a log line: as JSON, an error's sources would be left out.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
 fn describe() {
     describe_gauge!("rosterd_sessions_active", "Sessions that are logged in.");
     describe_counter!(

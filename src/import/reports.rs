@@ -23,7 +23,7 @@ impl Importer {
             Ok(pending) => pending,
             Err(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = crate::telemetry::chain(&error),
                     "cannot find the runs that are to be reported"
                 );
                 return;
@@ -37,7 +37,7 @@ impl Importer {
                     Err(error) => {
                         tracing::error!(
                             import_run.id = run,
-                            error = &error as &dyn std::error::Error,
+                            error = crate::telemetry::chain(&error),
                             "cannot put the receipt of a run into its mailbox"
                         );
                         break;

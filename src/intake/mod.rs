@@ -240,15 +240,3 @@ fn breath_before(again: Option<Instant>) -> Duration {
         None => BREATH,
     }
 }
-
-/// An error with what it came from.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}

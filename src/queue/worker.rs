@@ -12,6 +12,7 @@ use crate::clock::SharedClock;
 use crate::db::{Db, DbError};
 use crate::queue::job::{LEASE, LeasedJob, MAX_ATTEMPTS, Owner, back_off};
 use crate::tasks::Tasks;
+use crate::telemetry;
 
 /// How often the queue is looked at without being told to.
 const POLL: Duration = Duration::from_secs(2);
@@ -87,10 +88,9 @@ impl Worker {
                     continue;
                 }
                 Ok(None) => {}
-                Err(error) => tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot look at the queue"
-                ),
+                Err(error) => {
+                    tracing::error!(error = telemetry::chain(&error), "cannot look at the queue");
+                }
             }
             drop(slot);
             tokio::select! {
@@ -168,7 +168,7 @@ pub async fn run_leased(
         let ended = give_back(db, clock, job, error).await;
         if matches!(ended, Ended::Parked(_)) {
             let took = Duration::try_from(clock.now().duration_since(started)).unwrap_or_default();
-            crate::telemetry::time_run(took);
+            telemetry::time_run(took);
         }
         ended
     }
@@ -185,7 +185,7 @@ async fn lease_lost(db: &Db, job: &LeasedJob) {
             Ok(false) => return,
             // What counts is the database at the end: a verdict needs the lease.
             Err(error) => tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = telemetry::chain(&error),
                 "cannot renew the lease of a job"
             ),
         }
@@ -195,7 +195,7 @@ async fn lease_lost(db: &Db, job: &LeasedJob) {
 async fn give_back(db: &Db, clock: &SharedClock, job: &LeasedJob, error: anyhow::Error) -> Ended {
     let (given, ended) = if let Some(wait) = back_off(job.attempts) {
         tracing::warn!(
-            error = describe(&error),
+            error = format!("{error:#}"),
             attempts = job.attempts,
             retry_secs = wait.as_secs(),
             "a job failed and will be tried again"
@@ -204,7 +204,7 @@ async fn give_back(db: &Db, clock: &SharedClock, job: &LeasedJob, error: anyhow:
         (given, Ended::Retry(error))
     } else {
         tracing::error!(
-            error = describe(&error),
+            error = format!("{error:#}"),
             attempts = job.attempts,
             "a job failed for the last time and is parked: mend what it failed for, then run `rosterd retry {}`",
             job.run
@@ -221,14 +221,10 @@ async fn give_back(db: &Db, clock: &SharedClock, job: &LeasedJob, error: anyhow:
         Err(error) => {
             // The lease runs out, and the job is tried again.
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = telemetry::chain(&error),
                 "cannot give a job back to the queue"
             );
             ended
         }
     }
-}
-
-fn describe(error: &anyhow::Error) -> &(dyn std::error::Error + 'static) {
-    error.as_ref()
 }

@@ -104,10 +104,15 @@ fn a_job_whose_statement_keeps_failing_is_parked_and_retried_without_a_daemon() 
         .sender("acme")
         .upload("/data/employees.csv", staff.csv());
     let delivery = reply.succeeded().delivery();
+    // The log says why, down to the first cause.
     wait_until("the first try to fail", || {
-        daemon
-            .log_text()
-            .contains("a job failed and will be tried again")
+        daemon.events().iter().any(|event| {
+            event["message"] == "a job failed and will be tried again"
+                && event["error"]
+                    .as_str()
+                    .unwrap()
+                    .contains("Input/output error")
+        })
     });
     // The night passes: only the last try is left, and it is due.
     let last_try = format!("attempts = {}, not_before = NULL", TRIES - 1);

@@ -17,7 +17,7 @@ use super::reply::Reply;
 use super::session::{Answer, Interruption, NextTransfer, Session, Stop, answer, refuse, reply_to};
 use crate::clock::{Clock as _, SystemClock};
 use crate::failpoint::{self, Point};
-use crate::listen::chain;
+use crate::telemetry::chain;
 use crate::listen::tls::Direction;
 use crate::listen::upload_log::UploadLog;
 use crate::mailbox::{Arrival, Entry, EntryKind, Start};
