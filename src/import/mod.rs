@@ -155,7 +155,13 @@ impl Importer {
             .ok_or(ImportError::NotConfigured)
     }
 
-    fn log(&self, job: &LeasedJob, started: Timestamp, verdict: &Verdict<'_>, superseded: &[String]) {
+    fn log(
+        &self,
+        job: &LeasedJob,
+        started: Timestamp,
+        verdict: &Verdict<'_>,
+        superseded: &[String],
+    ) {
         let took = std::time::Duration::try_from(self.clock.now().duration_since(started))
             .unwrap_or_default();
         crate::telemetry::time_run(took);

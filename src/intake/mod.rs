@@ -28,6 +28,7 @@ use crate::intake::collect::{Collector, Shared};
 use crate::intake::watch::{Hints, Watch};
 use crate::mailbox::Mailboxes;
 use crate::tasks::Tasks;
+use crate::telemetry::chain;
 
 /// Between two looks at a mailbox in which things change all the time: a look holds up whoever uploads.
 const BREATH: Duration = Duration::from_secs(3);

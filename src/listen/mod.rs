@@ -7,8 +7,6 @@ pub mod sftp;
 pub mod tls;
 mod upload_log;
 
-use std::error::Error;
-
 /// How a client speaks to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Protocol {

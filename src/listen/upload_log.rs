@@ -3,10 +3,10 @@
 use tokio::time::Instant;
 use tracing::Span;
 
+use crate::listen::Protocol;
 use crate::listen::login::Account;
-use crate::listen::{Protocol, chain};
 use crate::mailbox::{Arrival, DeliveryId, MailboxError};
-use crate::telemetry;
+use crate::telemetry::{self, chain};
 use crate::tenant::TenantId;
 
 /// An upload that the log is still to tell of. The first that is told is told; dropped before, it was cut by our own end.

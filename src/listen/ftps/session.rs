@@ -15,13 +15,13 @@ use super::listing::Facts;
 use super::passive::{Lease, PassivePorts};
 use super::reply::{self, Reply};
 use crate::failpoint::{self, Point};
+use crate::listen::Protocol;
 use crate::listen::accept::Pass;
 use crate::listen::login::Account;
 use crate::listen::tls::SessionTag;
-use crate::listen::{Protocol, chain};
 use crate::mailbox::{MailboxError, MailboxPath};
 use crate::tasks::Tasks;
-use crate::telemetry::SessionGauge;
+use crate::telemetry::{SessionGauge, chain};
 
 /// Unknown commands in a row before goodbye: a browser or a scanner.
 const UNKNOWN_LIMIT: u32 = 10;

@@ -17,10 +17,10 @@ use super::reply::Reply;
 use super::session::{Answer, Interruption, NextTransfer, Session, Stop, answer, refuse, reply_to};
 use crate::clock::{Clock as _, SystemClock};
 use crate::failpoint::{self, Point};
-use crate::telemetry::chain;
 use crate::listen::tls::Direction;
 use crate::listen::upload_log::UploadLog;
 use crate::mailbox::{Arrival, Entry, EntryKind, Start};
+use crate::telemetry::chain;
 
 const NO_PORT: &str = "Send PASV or EPSV first";
 const CONTROL_ENDED: &str = "the control connection ended";

@@ -401,19 +401,18 @@ impl Daemon {
         for run in self.runs() {
             assert_ne!(run.outcome(), "failed", "a run failed: {run:?}");
         }
-        let bad: Vec<_> = self
-            .log
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|line| {
-                let event = serde_json::from_str::<Value>(line).unwrap_or_default();
-                let is_expected = self.expected_errors.iter().any(|it| line.contains(it));
-                (event["level"] == "ERROR" && !is_expected) || line.contains("panicked at")
-            })
-            .cloned()
-            .collect();
-        assert_eq!(bad, [] as [String; 0], "logged as errors");
+        assert_eq!(self.logged_errors(), [] as [String; 0], "logged as errors");
+    }
+
+    /// What it has logged since its start that a person must look at, and that the test does not expect.
+    pub(crate) fn logged_errors(&self) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        let is_bad = |line: &&String| {
+            let event = serde_json::from_str::<Value>(line).unwrap_or_default();
+            let is_expected = self.expected_errors.iter().any(|it| line.contains(it));
+            (event["level"] == "ERROR" && !is_expected) || line.contains("panicked at")
+        };
+        log.iter().filter(is_bad).cloned().collect()
     }
 }
 

@@ -17,11 +17,11 @@ use super::pulse::Pulse;
 use super::reads::ReadJob;
 use super::reply::{Refusal, Replies, Reply, Status};
 use crate::clock::{Clock as _, SystemClock};
-use crate::telemetry::chain;
 use crate::listen::login::Account;
 use crate::listen::upload_log::log_rename;
 use crate::mailbox::{Arrival, Entry, EntryKind, Mailbox, MailboxError, MailboxPath};
 use crate::telemetry;
+use crate::telemetry::chain;
 use crate::tenant::Rights;
 
 /// One of the mailbox's two ways to rename.
