@@ -217,7 +217,7 @@ impl Mailbox {
                 writers: HashMap::new(),
             }),
         };
-        mailbox.rescan().map_err(at(&mailbox.layout.mailbox))?;
+        mailbox.count().map_err(at(&mailbox.layout.mailbox))?;
         Ok(mailbox)
     }
 

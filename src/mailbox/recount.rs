@@ -26,17 +26,35 @@ struct Walk {
 
 impl Mailbox {
     /// Counts what lies in the mailbox while uploads go on, and returns its files but for `/reports` and `/errors`.
+    ///
+    /// What clients do is in the ledger as soon as it is on the disk, so that a difference is the work of somebody on this machine.
     pub(crate) fn rescan(&self) -> io::Result<Vec<Found>> {
+        let (found, before_bytes, used_bytes) = self.count()?;
+        if before_bytes != used_bytes {
+            tracing::info!(
+                tenant.id = %self.tenant(),
+                environment = %self.environment(),
+                before_bytes,
+                used_bytes,
+                "local changes in the mailbox were counted"
+            );
+        }
+        Ok(found)
+    }
+
+    /// Walks, and says what was used by the ledger before and after.
+    pub(super) fn count(&self) -> io::Result<(Vec<Found>, u64, u64)> {
         let _commits = self.commits();
         let mut walk = Walk::default();
         walk.folder(&self.root, Some(&MailboxPath::root()), 0)?;
         let mut books = self.books();
         let books = &mut *books;
         let writers = &books.writers;
+        let before_bytes = books.ledger.used_bytes();
         books
             .ledger
             .recount(walk.count, |path| writers.contains_key(path));
-        Ok(walk.found)
+        Ok((walk.found, before_bytes, books.ledger.used_bytes()))
     }
 
     /// A name that this inode has in the mailbox. The caller holds the lock on commits.

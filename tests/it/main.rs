@@ -18,6 +18,7 @@ mod ftplib;
 mod lftp;
 mod openssh;
 
+mod chaos;
 mod crash;
 mod damage;
 mod drain;

@@ -5,7 +5,8 @@ use crate::harness::{Client, Daemon, Reply, files_below, photo, wait_until};
 
 const QUOTA: u64 = 1_000_000;
 
-fn bytes_on_disk(daemon: &Daemon) -> u64 {
+/// The sum of the files in the mailbox, without those that do not count.
+pub(crate) fn bytes_on_disk(daemon: &Daemon) -> u64 {
     let mailbox = daemon.mailbox("acme");
     files_below(&mailbox)
         .iter()

@@ -20,7 +20,7 @@ const LONGEST_LIFE_MS: u64 = 700;
 const KILLS_AT_START: u64 = 8;
 
 /// What the environment asks for, under `ROSTERD_SOAK_SEED` and `ROSTERD_SOAK_KILLS`.
-fn asked(name: &str, otherwise: u64) -> u64 {
+pub(crate) fn asked(name: &str, otherwise: u64) -> u64 {
     match std::env::var(format!("ROSTERD_SOAK_{name}")) {
         Ok(text) => text.parse().expect("a number"),
         Err(_) => otherwise,
@@ -28,10 +28,10 @@ fn asked(name: &str, otherwise: u64) -> u64 {
 }
 
 /// Numbers from a seed: `SplitMix64`.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

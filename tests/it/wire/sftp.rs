@@ -29,14 +29,15 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// Bytes in one WRITE.
 const PIECE: usize = 32 * 1024;
 
-const READ: u32 = 0x1;
+/// INIT, version 3.
+const INIT: [u8; 5] = [1, 0, 0, 0, 3];
 /// WRITE, CREAT and TRUNC.
 const REPLACE: u32 = 0x1a;
 
 /// A session that is logged in, with one channel.
 pub(crate) struct Sftp {
     socket: Socket,
-    _handle: client::Handle<Trusting>,
+    handle: client::Handle<Trusting>,
     channel: Channel<Msg>,
     inbox: BytesMut,
     last: u32,
@@ -54,8 +55,6 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    pub(crate) const FAILURE: u32 = 4;
-
     pub(crate) fn is_ok(&self) -> bool {
         self.code == 0
     }
@@ -100,12 +99,12 @@ impl Sftp {
             let (handle, channel) = timeout(PATIENCE, opened).await?.map_err(io::Error::other)?;
             let mut session = Self {
                 socket,
-                _handle: handle,
+                handle,
                 channel,
                 inbox: BytesMut::new(),
                 last: 0,
             };
-            session.send_packet(&[1, 0, 0, 0, 3]).await?;
+            session.send_packet(&INIT).await?;
             session.hear().await?;
             Ok(session)
         })
@@ -118,13 +117,9 @@ impl Sftp {
 
     /// Opens a file to replace it.
     pub(crate) fn try_open(&mut self, path: &str) -> io::Result<Result<HandleId, Status>> {
-        self.open_with(path, REPLACE)
-    }
-
-    fn open_with(&mut self, path: &str, flags: u32) -> io::Result<Result<HandleId, Status>> {
         let fields = [
             string(path.as_bytes()),
-            flags.to_be_bytes().to_vec(),
+            REPLACE.to_be_bytes().to_vec(),
             vec![0; 4],
         ];
         let mut answer = self.ask(3, &fields.concat())?;
@@ -209,9 +204,20 @@ impl Sftp {
         self.ask(200, &fields.concat())?.status()
     }
 
-    /// Whether a file can be opened for reading.
-    pub(crate) fn try_open_to_read(&mut self, path: &str) -> io::Result<Result<HandleId, Status>> {
-        self.open_with(path, READ)
+    /// Goes on on another channel, and leaves what is open on this one.
+    pub(crate) fn try_change_channel(&mut self) -> io::Result<()> {
+        RUNTIME.block_on(async {
+            let opened = async {
+                self.channel.close().await?;
+                let channel = self.handle.channel_open_session().await?;
+                channel.request_subsystem(true, "sftp").await?;
+                Ok::<_, russh::Error>(channel)
+            };
+            self.channel = timeout(PATIENCE, opened).await?.map_err(io::Error::other)?;
+            self.inbox.clear();
+            self.send_packet(&INIT).await?;
+            self.hear().await.map(drop)
+        })
     }
 
     /// Ends the channel, and leaves the connection.
