@@ -146,7 +146,9 @@ fn begins_with_file_pass(sector: &[u8]) -> bool {
         };
         let kind = u16::from_le_bytes([kind_low, kind_high]);
         match (at, kind) {
-            (0, 0x0809) | (1.., 0x0086 | 0x00e1 | 0x00c1) => {}
+            // Of the globals, in BIFF5 or BIFF8. A sector in the midst of rows may begin with the same four bytes: cell D2058 does.
+            (0, 0x0809) if matches!(body, [0, 5 | 6, 5, 0, ..]) => {}
+            (1.., 0x0086 | 0x00e1 | 0x00c1) => {}
             (1.., 0x002f) => return true,
             _ => return false,
         }
@@ -330,7 +332,7 @@ mod tests {
             code::PASSWORD_PROTECTED
         );
 
-        let mut stream = vec![0x09, 0x08, 0x10, 0x00];
+        let mut stream = vec![0x09, 0x08, 0x10, 0x00, 0x00, 0x06, 0x05, 0x00];
         stream.resize(20, 0);
         assert_eq!(
             sniffed(&compound_with(&["Root Entry", "Workbook"], &stream)),
@@ -345,5 +347,13 @@ mod tests {
 
         let word = compound_with(&["Root Entry", "WordDocument"], b"");
         assert!(sniffed(&word).unwrap_err().message.contains("Word"));
+    }
+
+    #[test]
+    fn a_cell_in_row_2058_where_a_sector_begins_is_no_password() {
+        // The end of a LABELSST record for D2058: row, column, format, string.
+        let cells = b"\x09\x08\x03\x00\x11\x00\xdb\x2f\x00\x00\xfd\x00\x0a\x00";
+        let workbook = compound_with(&["Root Entry", "Workbook"], cells);
+        assert_eq!(sniffed(&workbook), Ok(Format::Xls));
     }
 }
