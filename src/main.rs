@@ -5,7 +5,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     if arguments.next().as_deref() == Some(rosterd::import::reader::CHILD_COMMAND) {
-        return rosterd::import::reader::child_main(&arguments.next().unwrap_or_default());
+        return rosterd::import::reader::child_main(arguments);
     }
     rosterd::admin::main()
 }

@@ -1,6 +1,6 @@
 //! The parts that the daemon and the commands share: configuration, database, mailboxes and what imports.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -60,8 +60,7 @@ impl Core {
             .await??
         };
         let mailboxes = Arc::new(mailboxes);
-        let program = std::env::current_exe().context("cannot find the path of this program")?;
-        let reader = Reader::new(program, config.limits.reading());
+        let reader = Reader::new(this_program()?, config.limits.reading());
         let importer = Importer {
             db: db.clone(),
             clock: Arc::clone(&clock),
@@ -80,6 +79,15 @@ impl Core {
             clock,
         })
     }
+}
+
+/// What the reader runs: this very program, also when an upgrade has put another one in its place, which may speak to its child in other words.
+fn this_program() -> anyhow::Result<PathBuf> {
+    let running = Path::new("/proc/self/exe");
+    if running.is_symlink() {
+        return Ok(running.to_owned());
+    }
+    std::env::current_exe().context("cannot find the path of this program")
 }
 
 /// Puts our files into the mailboxes' folders.

@@ -6,17 +6,23 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write as _};
-use std::os::fd::AsFd as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::net::Shutdown;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
-use std::process::{ExitCode, ExitStatus, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rlimit::Resource;
+use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::ChildStderr;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::failpoint::{self, Point};
+use crate::import::child::Running;
 use crate::parse::finding::{Finding, code};
 use crate::parse::limits::ReadLimits;
 use crate::parse::read::read;
@@ -27,7 +33,14 @@ pub const CHILD_COMMAND: &str = "read-child";
 /// The child could not read its input or limit itself: our fault, not the file's.
 const OUR_FAULT: u8 = 74;
 const STDERR_BYTES: u64 = 4096;
-const SIGXCPU: i32 = 24;
+/// A child may use its time on a third of a core: beyond that the machine is at fault.
+const PATIENCE: u32 = 3;
+/// For a child that has nothing more to say.
+const GRACE: Duration = Duration::from_secs(2);
+/// For reading what a child that has ended wrote to stderr.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// What a program maps that is not memory of its own: itself, its libraries, its stack.
+const MAPPED_BYTES: u64 = 512 << 20;
 
 /// Starts a child for each file.
 #[derive(Debug, Clone)]
@@ -56,6 +69,17 @@ pub enum ReaderError {
     Wait(#[source] io::Error),
     #[error("the reader could not read the file or limit itself")]
     Child,
+    /// Its memory is limited, so a kill is not the file's doing: an operator did it, a service manager that stops the daemon, or the kernel on a machine
+    /// that has less memory than `import_memory` promises.
+    #[error(
+        "the reader was ended by signal {signal} from outside: by a person, by whatever stops this service, or because the machine ran out of memory"
+    )]
+    Killed { signal: i32 },
+    /// It used less CPU time than it may, so it waited for something: a busy machine, a disk that hangs, or us.
+    #[error(
+        "the reader did not come to its end within {0:?}: the machine is too busy, or the disk hangs"
+    )]
+    Stalled(Duration),
     #[error("what consumes the rows has panicked")]
     Consumer(#[source] tokio::task::JoinError),
 }
@@ -72,63 +96,94 @@ impl Reader {
         T: Send + 'static,
         F: FnOnce(&mut Frames) -> T + Send + 'static,
     {
-        let mut child = self.start(file).map_err(ReaderError::Start)?;
+        let most = self.limits.time.saturating_mul(PATIENCE);
+        let deadline = Instant::now() + most;
+        let (pipe, theirs) = UnixStream::pair().map_err(ReaderError::Start)?;
+        let cut = Cut(pipe.try_clone().map_err(ReaderError::Start)?);
+        let (mut child, stderr) = self.start(file, theirs).map_err(ReaderError::Start)?;
         failpoint::pass_async(Point::ChildStarted)
             .await
             .map_err(ReaderError::Start)?;
-        let no_pipe = || ReaderError::Start(io::ErrorKind::BrokenPipe.into());
-        let stdout = child.stdout.take().ok_or_else(no_pipe)?;
-        let stderr = child.stderr.take().ok_or_else(no_pipe)?;
-        let stdout = File::from(stdout.into_owned_fd().map_err(ReaderError::Start)?);
         let limits = self.limits;
-        let reading = tokio::task::spawn_blocking(move || {
-            let input = BufReader::with_capacity(64 * 1024, stdout);
+        let heard_enough = CancellationToken::new();
+        let done = heard_enough.clone().drop_guard();
+        let mut reading = tokio::task::spawn_blocking(move || {
+            let _done = done;
             let mut frames = Frames {
-                decoder: Decoder::new(input, &limits),
+                decoder: Decoder::new(BufReader::with_capacity(64 * 1024, pipe), &limits),
                 last: None,
             };
             let consumed = consume(&mut frames);
-            // Closes the pipe: a child that still writes ends.
             (consumed, frames.finish())
         });
-        let (reading, ended, said) =
-            tokio::join!(reading, wait(&mut child, limits.time), listen(stderr));
-        let (consumed, last) = reading.map_err(ReaderError::Consumer)?;
+        let work = async {
+            let end = watch(&mut child, deadline, &heard_enough, &cut).await;
+            let read = timeout_at(deadline, &mut reading).await;
+            // Someone else may hold the other end and say nothing: then this is what ends the reading.
+            drop(cut);
+            let read = match read {
+                Ok(read) => read,
+                Err(_) => reading.await,
+            };
+            (read, end)
+        };
+        let ((read, end), said) = beside(stderr, work).await;
+        let (consumed, last) = read.map_err(ReaderError::Consumer)?;
         failpoint::pass_async(Point::RecordsRead)
             .await
             .map_err(ReaderError::Wait)?;
-        let end = ended.map_err(ReaderError::Wait)?;
         if !said.is_empty() {
             tracing::debug!(said = %said.escape_debug(), "the reader said something");
         }
-        let ending = match (last, end) {
+        let ending = match (last, end.map_err(ReaderError::Wait)?) {
             (Some(Last::End(ending)), _) => ending,
-            (Some(Last::Cut) | None, End::Status(status))
-                if status.code() == Some(i32::from(OUR_FAULT)) =>
-            {
+            (_, End::Status(status)) if status.code() == Some(i32::from(OUR_FAULT)) => {
                 return Err(ReaderError::Child);
             }
             (None, _) => Ending::Abandoned,
-            (Some(Last::Cut), end) => {
-                tracing::debug!(?end, "the reader ended before the file");
-                Ending::Refused(end.finding())
+            (Some(Last::Cut), End::TimedOut) => return Err(ReaderError::Stalled(most)),
+            (Some(Last::Cut), End::Status(status)) => {
+                tracing::debug!(?status, "the reader ended before the file");
+                Ending::Refused(blame(status, &said, &self.limits)?)
             }
         };
         Ok((consumed, ending))
     }
 
-    fn start(&self, file: File) -> io::Result<Child> {
+    /// A socket is its stdout and not a pipe, because a socket can be shut down under the one who reads from it.
+    fn start(&self, file: File, stdout: UnixStream) -> io::Result<(Running, ChildStderr)> {
         let limits = serde_json::to_string(&self.limits)?;
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
+            .arg0("rosterd")
             .arg(CHILD_COMMAND)
             .arg(limits)
+            .arg(getpid().as_raw_pid().to_string())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(file))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
+            .stdout(Stdio::from(OwnedFd::from(stdout)))
+            .stderr(Stdio::piped());
+        Running::start(&mut command, |child| {
+            let stderr = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
+            ChildStderr::from_std(stderr)
+        })
+    }
+}
+
+/// Our end of the socket to the child. Dropped, whoever reads from it has come to the end.
+struct Cut(UnixStream);
+
+impl Cut {
+    fn now(&self) {
+        // It cannot fail in a way that leaves it open.
+        self.0.shutdown(Shutdown::Both).unwrap_or_default();
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        self.now();
     }
 }
 
@@ -139,54 +194,108 @@ enum End {
     TimedOut,
 }
 
-impl End {
-    fn finding(&self) -> Finding {
-        let too_long = match self {
-            Self::TimedOut => true,
-            Self::Status(status) => status.signal() == Some(SIGXCPU),
-        };
-        if too_long {
-            Finding::file(
-                code::READER_TIMEOUT,
-                "Reading this file took longer than allowed, so it was stopped.",
-                "Send fewer rows, or export CSV (UTF-8), which is read fastest; or have `import_time` under [limits] raised.",
-            )
-        } else {
-            Finding::file(
-                code::READER_DIED,
-                "The reader stopped while reading this file: it asked for more memory than allowed, or the file is damaged in a way that breaks it.",
-                "Open it, save it under a new name and send that, or export CSV (UTF-8).",
-            )
+/// Waits for the end of the child, and sees to it that there is one.
+async fn watch(
+    child: &mut Running,
+    deadline: Instant,
+    heard_enough: &CancellationToken,
+    cut: &Cut,
+) -> io::Result<End> {
+    tokio::select! {
+        status = child.ended() => return status.map(End::Status),
+        () = heard_enough.cancelled() => {
+            // A child that still writes ends by that.
+            cut.now();
+            if let Ok(status) = timeout(GRACE, child.ended()).await {
+                return status.map(End::Status);
+            }
         }
+        () = sleep_until(deadline) => {}
     }
-}
-
-async fn wait(child: &mut Child, most: Duration) -> io::Result<End> {
-    if let Ok(status) = tokio::time::timeout(most, child.wait()).await {
-        return status.map(End::Status);
+    child.kill();
+    match timeout(GRACE, child.ended()).await {
+        Ok(status) => drop(status?),
+        // A disk that hangs keeps even a killed process; this worker has better things to do.
+        Err(_) => tracing::warn!("a reader that was killed has not ended yet"),
     }
-    child.kill().await?;
     Ok(End::TimedOut)
 }
 
-/// The first words of the child; the rest is read too, so that it is not kept from ending.
-async fn listen(mut stderr: ChildStderr) -> String {
+/// Signals that a process sends to itself, so to say: the file has broken it.
+const BROKEN: [Signal; 8] = [
+    Signal::ABORT,
+    Signal::BUS,
+    Signal::FPE,
+    Signal::ILL,
+    Signal::SEGV,
+    Signal::SYS,
+    Signal::TRAP,
+    Signal::XFSZ,
+];
+
+/// Whose fault it is that the child ended before the file: the finding about the file, or the error of ours.
+fn blame(status: ExitStatus, said: &str, limits: &ReadLimits) -> Result<Finding, ReaderError> {
+    let by = |signal: Signal| status.signal() == Some(signal.as_raw());
+    if by(Signal::XCPU) {
+        return Ok(Finding::file(
+            code::READER_TIMEOUT,
+            "Reading this file took longer than allowed, so it was stopped.",
+            "Send fewer rows, or export CSV (UTF-8), which is read fastest; or have `import_time` under [limits] raised.",
+        ));
+    }
+    // A child that lies here only chooses the other text.
+    if by(Signal::ABORT) && said.contains("memory allocation") {
+        return Ok(Finding::file(
+            code::READER_DIED,
+            format!(
+                "Reading this file takes more memory than the {} MB that are allowed, so it was stopped.",
+                limits.memory_bytes / 1_000_000
+            ),
+            "Export CSV (UTF-8), which takes hardly any; or, if the file is as large as it should be, have `import_memory` under [limits] raised.",
+        ));
+    }
+    match status.signal() {
+        Some(signal) if !BROKEN.into_iter().any(by) => Err(ReaderError::Killed { signal }),
+        _ => Ok(Finding::file(
+            code::READER_DIED,
+            "The file is damaged in a way that broke the program that was reading it.",
+            "Open it, save it under a new name and send that, or export CSV (UTF-8).",
+        )),
+    }
+}
+
+/// Does `work` while the child's words are read, so that they never keep it from ending; and returns the first of them.
+async fn beside<T>(stderr: ChildStderr, work: impl Future<Output = T>) -> (T, String) {
     let mut said = Vec::new();
-    let heard = (&mut stderr)
-        .take(STDERR_BYTES)
-        .read_to_end(&mut said)
-        .await;
+    let done = {
+        let mut listening = std::pin::pin!(listen(stderr, &mut said));
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            biased;
+            () = &mut listening => work.await,
+            done = &mut work => {
+                // The last words of a child that has ended are there already; what else has the other end may talk forever.
+                drop(timeout(LAST_WORDS, listening).await);
+                done
+            }
+        }
+    };
+    (done, String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The first words of the child; the rest is read too, so that it is not kept from ending.
+async fn listen(mut stderr: ChildStderr, said: &mut Vec<u8>) {
+    let heard = (&mut stderr).take(STDERR_BYTES).read_to_end(said).await;
     let drained = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
     if let Some(error) = heard.err().or(drained.err()) {
         tracing::debug!(%error, "the reader's words were lost");
     }
-    String::from_utf8_lossy(&said).into_owned()
 }
 
 /// The header and the rows of one file, for the blocking pool. It ends where the file ends or is refused; [`Ending`] tells which.
 #[derive(Debug)]
 pub struct Frames {
-    decoder: Decoder<BufReader<File>>,
+    decoder: Decoder<BufReader<UnixStream>>,
     last: Option<Last>,
 }
 
@@ -234,15 +343,16 @@ impl Frames {
     }
 }
 
-/// The whole life of the child: limits itself, reads stdin, writes frames to stdout. `limits` is what the parent gave as second argument.
-pub fn child_main(limits: &str) -> ExitCode {
+/// The whole life of the child: limits itself, reads stdin, writes frames to stdout. `arguments` are what the parent gave behind [`CHILD_COMMAND`].
+pub fn child_main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     // The message of a panic may hold what stands in a cell; its place does not.
     std::panic::set_hook(Box::new(|panic| {
         if let Some(place) = panic.location() {
             say(&format!("panicked at {place}"));
         }
     }));
-    match child(limits) {
+    let [limits, parent] = [arguments.next(), arguments.next()].map(Option::unwrap_or_default);
+    match child(&limits, &parent) {
         Ok(()) => ExitCode::SUCCESS,
         // The parent has heard enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -253,8 +363,9 @@ pub fn child_main(limits: &str) -> ExitCode {
     }
 }
 
-fn child(limits: &str) -> io::Result<()> {
+fn child(limits: &str, parent: &str) -> io::Result<()> {
     let limits: ReadLimits = serde_json::from_str(limits)?;
+    end_with(parent)?;
     // Files and not the library's own handles: those would look for line ends, and cannot seek.
     let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -262,19 +373,37 @@ fn child(limits: &str) -> io::Result<()> {
     read(input, &limits, BufWriter::with_capacity(64 * 1024, output))
 }
 
+/// Ends this process when its parent ends, however that happens. The signal comes at the end of the thread that started this process, which is one
+/// that lives as long as the parent.
+fn end_with(parent: &str) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // It may have ended before.
+    if getppid().is_none_or(|pid| pid.as_raw_pid().to_string() != parent) {
+        return Err(io::ErrorKind::BrokenPipe.into());
+    }
+    Ok(())
+}
+
 /// From here on: no more memory and time than allowed, no file written, hardly one opened, no process started, no core dump.
 fn restrict(limits: &ReadLimits) -> io::Result<()> {
-    let seconds = limits.time.as_secs().saturating_add(1);
-    for (resource, most) in [
-        (Resource::AS, limits.memory_bytes),
-        (Resource::CPU, seconds),
-        (Resource::FSIZE, 0),
-        (Resource::NOFILE, 8),
-        (Resource::CORE, 0),
+    // On a machine without memory the kernel is to take this process, and not the daemon. Where that cannot be said, the limits still hold.
+    std::fs::write("/proc/self/oom_score_adj", "1000").unwrap_or_default();
+    let seconds = limits.time.as_secs() + u64::from(limits.time.subsec_nanos() > 0);
+    let mapped = limits.memory_bytes.saturating_add(MAPPED_BYTES);
+    for (resource, soft, hard) in [
+        // Memory of its own, whatever the size of the program.
+        (Resource::DATA, limits.memory_bytes, limits.memory_bytes),
+        (Resource::AS, mapped, mapped),
+        // At the soft limit comes SIGXCPU, which tells why; at the hard one SIGKILL.
+        (Resource::CPU, seconds, seconds.saturating_add(1)),
+        (Resource::FSIZE, 0, 0),
+        (Resource::NOFILE, 8, 8),
+        (Resource::NPROC, 0, 0),
+        (Resource::CORE, 0, 0),
     ] {
-        let (_, hard) = resource.get()?;
-        let most = most.min(hard);
-        resource.set(most, most)?;
+        let (_, most) = resource.get()?;
+        let hard = hard.min(most);
+        resource.set(soft.min(hard), hard)?;
     }
     Ok(())
 }

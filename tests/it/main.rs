@@ -19,6 +19,7 @@ mod lftp;
 mod openssh;
 
 mod chaos;
+mod child;
 mod crash;
 mod damage;
 mod drain;

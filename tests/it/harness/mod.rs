@@ -355,6 +355,11 @@ impl Daemon {
             .unwrap_or_else(|| panic!("no tenant {name}"))
     }
 
+    /// Its process.
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.as_ref().expect("it is not running").id()
+    }
+
     /// SIGTERM, without waiting.
     pub(crate) fn ask_to_end(&self) {
         let process = self.process.as_ref().expect("it is not running");
