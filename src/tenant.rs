@@ -256,7 +256,7 @@ impl Mode {
 }
 
 /// One agreed file feed of a tenant.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSource {
     /// Its name in the tenant's file.
     pub name: String,

@@ -10,13 +10,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::units;
 
 /// One thing that is wrong with the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
     pub file: PathBuf,
     /// From 1; none where the file as a whole is meant.
@@ -28,7 +29,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem with a file as a whole.
-    pub(super) fn of_file(file: &Path, message: impl Into<String>) -> Self {
+    pub fn of_file(file: &Path, message: impl Into<String>) -> Self {
         Self {
             file: file.to_owned(),
             line: None,

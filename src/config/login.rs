@@ -4,13 +4,15 @@ use argon2::PasswordHash;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ipnet::IpNet;
+use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::config::Tenant;
 use crate::config::document::Section;
 use crate::secret::Secret;
 use crate::tenant::{Environment, Rights, is_unfit};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     pub user: String,
     pub environment: Environment,
@@ -35,7 +37,7 @@ pub struct AuthorizedKey {
     pub blob: Vec<u8>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Password {
     /// In PHC string form, `$argon2id$…`.
     pub hash: Secret<String>,
@@ -152,6 +154,12 @@ impl AuthorizedKey {
 }
 
 impl Password {
+    /// Whether it is accepted at `now`.
+    pub fn is_live(&self, tenant: &Tenant, now: Timestamp) -> bool {
+        let today = || now.to_zoned(tenant.time_zone.clone()).date();
+        self.expires.is_none_or(|last_day| today() <= last_day)
+    }
+
     fn read_all(login: &Section<'_>) -> Vec<Self> {
         if login.is_text("password") {
             login.wrong_key(

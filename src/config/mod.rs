@@ -3,22 +3,26 @@
 //! One file a section, its defaults beside it. Comes in: the path of `rosterd.toml`. Goes out: a [`Config`] that needs no more checking, or
 //! the [`Problem`]s. Nothing is made or changed here.
 
+mod difference;
 mod document;
 mod limits;
 mod login;
+mod outline;
 mod server;
 mod tenant;
 mod transfer;
 mod units;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use difference::{Change, Difference};
 pub use document::Problem;
 pub use limits::Limits;
 pub use login::{AllowFrom, AuthorizedKey, Login, Password};
+pub use outline::{Aspect, outline};
 pub use server::{Database, Log, LogFormat, Retention, Server, Web};
 pub use tenant::Tenant;
 pub use transfer::{Ftps, SessionReuse, Sftp, Tls};
@@ -40,6 +44,8 @@ pub struct Config {
     pub limits: Limits,
     pub retention: Retention,
     pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    /// Which tenant has a user, and as which of its logins.
+    users: HashMap<String, (TenantId, usize)>,
 }
 
 /// Why there is no configuration.
@@ -139,9 +145,17 @@ impl Config {
             log,
             limits,
             retention,
+            users: users(&tenants),
             tenants,
         });
         (config, problems)
+    }
+
+    /// The login of `user`, and whose it is.
+    pub fn login(&self, user: &str) -> Option<(&Arc<Tenant>, &Login)> {
+        let (tenant, at) = self.users.get(user)?;
+        let tenant = self.tenants.get(tenant)?;
+        Some((tenant, tenant.logins.get(*at)?))
     }
 
     /// The tenant called `name`.
@@ -150,6 +164,59 @@ impl Config {
             .ok()
             .and_then(|id| self.tenants.get(&id))
     }
+}
+
+#[cfg(test)]
+impl Config {
+    /// A configuration of these tenants and nothing else.
+    pub(crate) fn of(state_dir: &Path, tenants: impl IntoIterator<Item = Tenant>) -> Self {
+        let tenants: BTreeMap<_, _> = tenants
+            .into_iter()
+            .map(|tenant| (tenant.id.clone(), Arc::new(tenant)))
+            .collect();
+        Self {
+            server: Server {
+                hosts: vec!["localhost".to_owned()],
+                state_dir: state_dir.to_owned(),
+            },
+            database: Database {
+                path: state_dir.join("rosterd.db"),
+            },
+            ftps: None,
+            sftp: None,
+            web: None,
+            tls: None,
+            log: Log::read(None),
+            limits: Limits::default(),
+            retention: Retention::read(None),
+            users: users(&tenants),
+            tenants,
+        }
+    }
+}
+
+fn users(tenants: &BTreeMap<TenantId, Arc<Tenant>>) -> HashMap<String, (TenantId, usize)> {
+    let mut users = HashMap::new();
+    for tenant in tenants.values() {
+        for (at, login) in tenant.logins.iter().enumerate() {
+            users.insert(login.user.clone(), (tenant.id.clone(), at));
+        }
+    }
+    users
+}
+
+/// Where the state folder is, whatever else is wrong with `file`; none when that cannot be told.
+pub fn state_dir(file: &Path) -> Result<Option<PathBuf>, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+        path: file.to_owned(),
+        source,
+    })?;
+    let document = Document::new(file, &text);
+    let table = document.parse();
+    let root = document.root(&table);
+    Ok(root
+        .section("server")
+        .and_then(|server| server.path("state_dir")))
 }
 
 fn required_section<'d>(root: &Section<'d>, key: &'static str) -> Option<Section<'d>> {

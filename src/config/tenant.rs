@@ -10,7 +10,7 @@ use crate::parse::field::Field;
 use crate::roster::safeguard::Safeguard;
 use crate::tenant::{DataSource, Mode, NamePattern, TenantId};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
     pub id: TenantId,
     pub time_zone: jiff::tz::TimeZone,

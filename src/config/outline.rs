@@ -1,0 +1,289 @@
+//! The configuration as a flat list of what it says, so that two of them can be held against each other and told apart to a person.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use crate::config::{
+    AllowFrom, Config, Ftps, Limits, LogFormat, Login, Retention, SessionReuse, Tenant,
+};
+use crate::tenant::{DataSource, NamePattern, Rights};
+
+/// What one thing says under one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aspect {
+    /// `setting`, `tenant`, `login`, `data source`, `certificate` or `host key`.
+    pub what: &'static str,
+    /// Whose it is.
+    pub tenant: Option<String>,
+    pub name: String,
+    /// None for a setting, whose name is its key, and for a thing that has nothing but its name.
+    pub key: Option<String>,
+    pub value: String,
+    /// The value is compared and never shown.
+    pub is_secret: bool,
+}
+
+impl Aspect {
+    /// A thing that has nothing but its name.
+    pub fn named(what: &'static str, name: impl Into<String>) -> Self {
+        Self {
+            what,
+            tenant: None,
+            name: name.into(),
+            key: None,
+            value: String::new(),
+            is_secret: false,
+        }
+    }
+
+    /// The same with a value under a key.
+    pub fn with(mut self, key: &str, value: impl Display) -> Self {
+        self.key = Some(key.to_owned());
+        self.value = value.to_string();
+        self
+    }
+
+    fn setting(name: &str, value: impl Display) -> Self {
+        Self {
+            value: value.to_string(),
+            ..Self::named("setting", name)
+        }
+    }
+
+    fn of(mut self, tenant: &Tenant) -> Self {
+        self.tenant = Some(tenant.id.as_str().to_owned());
+        self
+    }
+}
+
+/// All that `config` says.
+pub fn outline(config: &Config) -> Vec<Aspect> {
+    let mut aspects = vec![
+        Aspect::setting("server.hosts", list(&config.server.hosts)),
+        Aspect::setting("server.state_dir", config.server.state_dir.display()),
+        Aspect::setting("database.url", config.database.path.display()),
+        Aspect::setting(
+            "log.format",
+            match config.log.format {
+                LogFormat::Json => "json",
+                LogFormat::Text => "text",
+            },
+        ),
+    ];
+    if let Some(ftps) = &config.ftps {
+        aspects.extend(of_ftps(ftps));
+    }
+    if let Some(sftp) = &config.sftp {
+        aspects.push(Aspect::setting("sftp.listen", list(&sftp.listen)));
+        let keys = sftp.host_keys.iter().map(|path| path.display());
+        aspects.push(Aspect::setting("sftp.host_keys", list(keys)));
+        aspects.push(Aspect::setting("sftp.generate", sftp.generate));
+    }
+    if let Some(web) = &config.web {
+        aspects.push(Aspect::setting("web.listen", web.listen));
+    }
+    if let Some(tls) = &config.tls {
+        aspects.push(Aspect::setting(
+            "tls.certificate",
+            tls.certificate.display(),
+        ));
+        aspects.push(Aspect::setting("tls.key", tls.key.display()));
+        aspects.push(Aspect::setting("tls.generate", tls.generate));
+    }
+    aspects.extend(of_limits(&config.limits));
+    aspects.extend(of_retention(&config.retention));
+    for tenant in config.tenants.values() {
+        aspects.extend(of_tenant(tenant));
+    }
+    aspects
+}
+
+fn of_ftps(ftps: &Ftps) -> Vec<Aspect> {
+    let (first, last) = ftps.passive_ports;
+    let overrides = ftps.passive_overrides.iter();
+    vec![
+        Aspect::setting("ftps.explicit", list(&ftps.explicit)),
+        Aspect::setting("ftps.implicit", list(&ftps.implicit)),
+        Aspect::setting(
+            "ftps.passive_ports",
+            if first == 0 {
+                "any free".to_owned()
+            } else {
+                format!("{first}-{last}")
+            },
+        ),
+        Aspect::setting(
+            "ftps.passive_address",
+            ftps.passive_address
+                .map_or_else(|| "auto".to_owned(), |address| address.to_string()),
+        ),
+        Aspect::setting(
+            "ftps.passive_override",
+            list(overrides.map(|(from, address)| format!("{address} for {from}"))),
+        ),
+        Aspect::setting("ftps.active_mode", ftps.active_mode),
+        Aspect::setting(
+            "ftps.tls_session_reuse",
+            match ftps.tls_session_reuse {
+                SessionReuse::Off => "off",
+                SessionReuse::Prefer => "prefer",
+                SessionReuse::Require => "require",
+            },
+        ),
+    ]
+}
+
+fn of_limits(limits: &Limits) -> Vec<Aspect> {
+    let number = |key: &str, number: u64| Aspect::setting(&format!("limits.{key}"), number);
+    let time = |key: &str, time: Duration| Aspect::setting(&format!("limits.{key}"), seconds(time));
+    let size = |key: &str, size: u64| Aspect::setting(&format!("limits.{key}"), bytes(size));
+    vec![
+        number("connections", limits.connections as u64),
+        number(
+            "connections_per_address",
+            limits.connections_per_address as u64,
+        ),
+        number("sessions_per_login", limits.sessions_per_login as u64),
+        time("login_deadline", limits.login_deadline),
+        time("idle", limits.idle),
+        time("stall", limits.stall),
+        time("data_connect", limits.data_connect),
+        time("drain", limits.drain),
+        size("file_size", limits.file_size_bytes),
+        number("rows", limits.rows),
+        number("columns", limits.columns as u64),
+        size("cell_length", limits.cell_length_bytes as u64),
+        size("import_memory", limits.import_memory_bytes),
+        time("import_time", limits.import_time),
+        number("ban_failures", u64::from(limits.ban_failures)),
+        time("ban_window", limits.ban_window),
+        time("ban_time", limits.ban_time),
+    ]
+}
+
+fn of_retention(retention: &Retention) -> Vec<Aspect> {
+    let days = |key: &str, kept: Duration| {
+        Aspect::setting(
+            &format!("retention.{key}"),
+            format!(
+                "{} days",
+                kept.as_secs() / crate::config::units::DAY.as_secs()
+            ),
+        )
+    };
+    vec![
+        days("archive", retention.archive),
+        days("errors", retention.errors),
+        days("temporary", retention.temporary),
+    ]
+}
+
+fn of_tenant(tenant: &Tenant) -> Vec<Aspect> {
+    let own =
+        |key: &str, value: String| Aspect::named("tenant", tenant.id.as_str()).with(key, value);
+    let zone = tenant.time_zone.iana_name().unwrap_or("UTC");
+    let mut aspects = vec![
+        own("time_zone", zone.to_owned()),
+        own("quota", bytes(tenant.quota_bytes)),
+        own("temporary_names", patterns(&tenant.temporary_names)),
+        own("ignore_names", patterns(&tenant.ignore_names)),
+    ];
+    for login in &tenant.logins {
+        aspects.extend(of_login(login).into_iter().map(|it| it.of(tenant)));
+    }
+    for source in &tenant.data_sources {
+        aspects.extend(of_source(source).into_iter().map(|it| it.of(tenant)));
+    }
+    aspects
+}
+
+fn of_login(login: &Login) -> Vec<Aspect> {
+    let own = |key: &str, value: String| Aspect::named("login", &login.user).with(key, value);
+    let secret = |key: &str, value: String| Aspect {
+        is_secret: true,
+        ..own(key, value)
+    };
+    let passwords = login.passwords.iter();
+    let keys = login.authorized_keys.iter();
+    vec![
+        own("environment", login.environment.to_string()),
+        own("rights", rights(login.rights)),
+        own(
+            "allow_from",
+            match &login.allow_from {
+                AllowFrom::Any => "any".to_owned(),
+                AllowFrom::Networks(networks) => list(networks),
+            },
+        ),
+        secret(
+            "authorized_keys",
+            list(keys.map(|key| format!("{} {:?}", key.algorithm, key.blob))),
+        ),
+        secret(
+            "password",
+            list(passwords.map(|it| format!("{} {:?}", it.hash.reveal(), it.expires))),
+        ),
+    ]
+}
+
+fn of_source(source: &DataSource) -> Vec<Aspect> {
+    let own =
+        |key: &str, value: String| Aspect::named("data source", &source.name).with(key, value);
+    let mapping = &source.mapping;
+    let columns = mapping.columns.iter();
+    let date_format = mapping.date_format.as_ref();
+    vec![
+        own("file_name", source.file_name.as_str().to_owned()),
+        own("mode", source.mode.as_str().to_owned()),
+        own(
+            "date_format",
+            date_format.map_or("none", |it| it.as_str()).to_owned(),
+        ),
+        own(
+            "required",
+            list(mapping.required.iter().map(|field| field.name())),
+        ),
+        own("active_values", list(&mapping.active_values)),
+        own("inactive_values", list(&mapping.inactive_values)),
+        own(
+            "columns",
+            list(columns.map(|(field, header)| format!("{} = {header:?}", field.name()))),
+        ),
+        own("max_leavers", source.safeguard.max_leavers.to_string()),
+        own(
+            "max_leavers_percent",
+            source.safeguard.max_leavers_percent.to_string(),
+        ),
+        own("min_leavers", source.safeguard.min_leavers.to_string()),
+    ]
+}
+
+fn rights(rights: Rights) -> String {
+    let words = [
+        (rights.upload, "upload"),
+        (rights.download, "download"),
+        (rights.delete, "delete"),
+    ];
+    let held = words.iter().filter(|(held, _)| *held);
+    list(held.map(|(_, word)| word))
+}
+
+fn patterns(names: &[NamePattern]) -> String {
+    list(names.iter().map(NamePattern::as_str))
+}
+
+fn list(things: impl IntoIterator<Item: Display>) -> String {
+    let words: Vec<String> = things.into_iter().map(|it| it.to_string()).collect();
+    if words.is_empty() {
+        return "none".to_owned();
+    }
+    words.join(", ")
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{time:?}")
+}
+
+fn bytes(size: u64) -> String {
+    format!("{size} bytes")
+}
