@@ -125,6 +125,10 @@ fn describe() {
         "When the TLS certificate ends."
     );
     describe_counter!(
+        "rosterd_config_reloads_total",
+        "Reloads of the configuration; refused ones had problems and changed nothing."
+    );
+    describe_counter!(
         "rosterd_task_panics_total",
         "Tasks that ended in a panic, each a bug in rosterd."
     );
@@ -257,6 +261,12 @@ pub fn count_passive_ports_exhausted() {
 /// Sets when the certificate ends.
 pub fn set_certificate_expiry(expiry: Timestamp) {
     gauge!("rosterd_tls_certificate_expiry_timestamp_seconds").set(seconds(expiry));
+}
+
+/// Counts a reload of the configuration.
+pub fn count_reload(reloaded: bool) {
+    let outcome = if reloaded { "reloaded" } else { "refused" };
+    counter!("rosterd_config_reloads_total", "outcome" => outcome).increment(1);
 }
 
 /// Counts a task that panicked.

@@ -4,10 +4,19 @@ use std::path::Path;
 
 use super::{Ending, answer, listed};
 use crate::config::{Config, ConfigError};
+use crate::listen::front::Front;
 use crate::tenant::Mode;
 
 pub(super) fn run(file: &Path) -> anyhow::Result<Ending> {
-    match Config::load(file) {
+    let checked = Config::load(file).and_then(|config| {
+        let problems = Front::check(&config, file);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Problems(problems))
+        }
+    });
+    match checked {
         Ok(config) => {
             answer(&summary(&config))?;
             Ok(Ending::Done)

@@ -6,6 +6,7 @@
 mod check;
 mod hash_password;
 mod import;
+mod reload;
 mod retry;
 mod roster;
 mod runs;
@@ -13,7 +14,7 @@ mod template;
 mod verdict;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ enum Command {
     Serve,
     /// Check the configuration: every problem with file, line and key.
     Check,
+    /// Have the running daemon load its configuration anew: all of it, or nothing if it has problems.
+    Reload(reload::Arguments),
     /// Import a local file the way a pushed one is imported.
     Import(import::Arguments),
     /// Show the import history, newest first.
@@ -111,8 +114,9 @@ pub fn main() -> ExitCode {
     let answer = match cli.command {
         Command::HashPassword => hash_password::run(),
         Command::Check => check::run(&cli.config),
+        Command::Reload(arguments) => reload::run(&cli.config, &arguments),
         command => match Config::load(&cli.config) {
-            Ok(config) => with_config(config, command),
+            Ok(config) => with_config(&cli.config, config, command),
             Err(error) => {
                 complain_about_config(&error);
                 return ExitCode::from(2);
@@ -122,24 +126,27 @@ pub fn main() -> ExitCode {
     match answer {
         Ok(ending) => ending.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&format!("rosterd: {error:#}"));
-            ExitCode::from(if error.is::<daemon::StartError>() {
-                2
-            } else {
-                1
-            })
-        }
+        Err(error) => match error.downcast_ref() {
+            Some(daemon::StartError::Config(error)) => {
+                complain_about_config(error);
+                ExitCode::from(2)
+            }
+            start => {
+                let code = if start.is_some() { 2 } else { 1 };
+                complain(&format!("rosterd: {error:#}"));
+                ExitCode::from(code)
+            }
+        },
     }
 }
 
-fn with_config(config: Config, command: Command) -> anyhow::Result<Ending> {
+fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<Ending> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         match command {
-            Command::Serve => daemon::serve(config).await.map(|()| Ending::Done),
+            Command::Serve => daemon::serve(file, config).await.map(|()| Ending::Done),
             Command::Import(arguments) => import::run(config, arguments).await,
             Command::Runs(arguments) => runs::list(&config, &arguments).await,
             Command::Run(arguments) => runs::show(&config, &arguments).await,
@@ -149,7 +156,7 @@ fn with_config(config: Config, command: Command) -> anyhow::Result<Ending> {
             Command::Retry { id } => retry::run(config, &id).await,
             Command::Roster(arguments) => roster::run(&config, &arguments).await,
             Command::Template(arguments) => template::run(&config, &arguments),
-            Command::Check | Command::HashPassword => Ok(Ending::Done),
+            Command::Check | Command::Reload(_) | Command::HashPassword => Ok(Ending::Done),
         }
     })
 }

@@ -7,10 +7,11 @@ use anyhow::Context as _;
 
 use super::{StartError, at};
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{Config, Tenant};
+use crate::config::Config;
 use crate::db::Db;
 use crate::import::reader::Reader;
 use crate::import::{Deposit, Importer};
+use crate::live::Live;
 use crate::mailbox::{MailboxError, Mailboxes, OpenError};
 
 /// The parts that the daemon and the commands share.
@@ -26,38 +27,22 @@ pub struct Core {
 impl Core {
     /// Opens what `config` names, beside a daemon that may be running: for the commands.
     pub async fn attach(config: Config) -> anyhow::Result<Self> {
-        Self::open(config, Mailboxes::attach).await
+        Self::open(Live::fixed(Arc::new(config)), Mailboxes::attach).await
     }
 
     pub(super) async fn open(
-        config: Config,
-        open_mailboxes: impl FnOnce(
-            &Path,
-            &[Arc<Tenant>],
-            u64,
-            &SharedClock,
-        ) -> Result<Mailboxes, OpenError>
-        + Send
-        + 'static,
+        settings: Live<Config>,
+        open_mailboxes: fn(Live<Config>, SharedClock) -> Result<Mailboxes, OpenError>,
     ) -> anyhow::Result<Self> {
         let clock: SharedClock = Arc::new(SystemClock);
-        let config = Arc::new(config);
+        let config = settings.now();
         if let Some(folder) = config.database.path.parent() {
             std::fs::create_dir_all(folder).map_err(at(folder))?;
         }
         let db = Db::open(&config.database.path, Arc::clone(&clock)).await?;
         let mailboxes = {
-            let (config, clock) = (Arc::clone(&config), Arc::clone(&clock));
-            tokio::task::spawn_blocking(move || {
-                let tenants: Vec<_> = config.tenants.values().cloned().collect();
-                open_mailboxes(
-                    &config.server.state_dir,
-                    &tenants,
-                    config.limits.file_size_bytes,
-                    &clock,
-                )
-            })
-            .await??
+            let clock = Arc::clone(&clock);
+            tokio::task::spawn_blocking(move || open_mailboxes(settings, clock)).await??
         };
         let mailboxes = Arc::new(mailboxes);
         let reader = Reader::new(this_program()?, config.limits.reading());

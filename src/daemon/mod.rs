@@ -1,7 +1,9 @@
 //! Composition root: builds the parts, starts every task, and drains them in order when it is asked to stop.
 
+mod control;
 mod core;
 mod hints;
+mod reload;
 
 use std::fs::File;
 use std::io;
@@ -11,21 +13,28 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::fs::FlockOperation;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 
+pub use self::control::{AskError, Question, ask};
 pub use self::core::{Core, own_state_dir};
+pub use self::reload::{Report, Waiting};
+use control::{Answers, Control};
 use hints::Hints;
+use reload::Reloader;
 
 use crate::config::{Config, ConfigError};
 use crate::db::Db;
+use crate::import::Importer;
 use crate::intake::{self, Intake};
 use crate::listen::accept::Door;
+use crate::listen::front::Front;
 use crate::listen::ftps::FtpsServer;
 use crate::listen::login::Logins;
 use crate::listen::sftp::SftpServer;
-use crate::listen::tls::TlsIdentity;
+use crate::live::{Holder, Live};
 use crate::mailbox::Mailboxes;
 use crate::queue::Worker;
 use crate::queue::worker::this_process;
@@ -35,6 +44,9 @@ use crate::{telemetry, web};
 
 /// Jobs side by side, each of another tenant and environment.
 const WORKER_SLOTS: usize = 2;
+
+/// Reloads that were asked for and not begun.
+const RELOADS_WAITING: usize = 8;
 
 /// Why the daemon, or a command, could not start: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -62,23 +74,23 @@ pub enum StartError {
     Part(#[source] anyhow::Error),
 }
 
-/// Runs until a signal ends it, or a task ends that should not.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+/// Runs with `config`, which was read from `file`, until a signal ends it, or a task ends that should not.
+pub async fn serve(file: &Path, config: Config) -> anyhow::Result<()> {
     telemetry::log_to_stderr(config.log.format);
-    let daemon =
-        Daemon::start(config)
-            .await
-            .map_err(|error| match error.downcast::<StartError>() {
-                Ok(error) => error,
-                Err(error) => StartError::Part(error),
-            })?;
+    let daemon = Daemon::start(file, config).await.map_err(|error| {
+        match error.downcast::<StartError>() {
+            Ok(error) => error,
+            Err(error) => StartError::Part(error),
+        }
+    })?;
     daemon.run().await
 }
 
 /// Everything that runs, by stage, in the order in which it is drained.
 struct Daemon {
-    config: Arc<Config>,
+    settings: Live<Config>,
     db: Db,
+    control: Tasks,
     sessions: Tasks,
     intake: Tasks,
     workers: Tasks,
@@ -87,48 +99,61 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(config: Config) -> anyhow::Result<Self> {
+    async fn start(file: &Path, config: Config) -> anyhow::Result<Self> {
+        // Before anything else: until then it would end the process.
+        let hangup = signal(SignalKind::hangup())?;
         own_state_dir(&config.server.state_dir)?;
         let lock = StateLock::take(&config.server.state_dir)?;
         raise_open_files(&config);
         let metrics = telemetry::install_metrics()?;
-        let core = Core::open(config, |state_dir, tenants, limit_bytes, clock| {
-            Mailboxes::open(state_dir, tenants, limit_bytes, Arc::clone(clock))
-        })
-        .await?;
-        let config = Arc::clone(&core.config);
-        let [sessions, collecting, workers, web] =
-            ["sessions", "intake", "workers", "web"].map(Tasks::new);
+        let front = Front::load(config, file, None)
+            .map_err(|problems| StartError::Config(ConfigError::Problems(problems)))?;
+        let front = Holder::new(Arc::new(front));
+        let settings = front.live().part(|front| Arc::clone(&front.config));
+        let core = Core::open(settings.clone(), Mailboxes::open).await?;
+        let [control, sessions, collecting, workers, web] =
+            ["control", "sessions", "intake", "workers", "web"].map(Tasks::new);
 
         let wake = Arc::new(Notify::new());
+        let importer = Arc::clone(&core.importer);
         let worker = Worker {
             db: core.db.clone(),
             clock: Arc::clone(&core.clock),
             owner: this_process(),
-            work: core.importer.work(),
+            work: Importer::work(&settings.part(move |config| Arc::new(importer.under(config)))),
             wake: Arc::clone(&wake),
             slots: WORKER_SLOTS,
         };
-        let listeners = Listeners::bind(&core).await?;
+        let logins = Logins::new(
+            settings.clone(),
+            Arc::clone(&core.mailboxes),
+            Arc::clone(&core.clock),
+        )
+        .map_err(|error| anyhow::anyhow!("cannot hash passwords: {error}"))?;
+        let logins = Arc::new(logins);
+        let listeners = Listeners::bind(&front.live(), &logins).await?;
+        let socket = Control::bind(&settings.now().server.state_dir)?;
 
         if let Some(listener) = listeners.web {
             let health = Health {
                 db: core.db.clone(),
                 mailboxes: Arc::clone(&core.mailboxes),
                 metrics,
-                state_dir: config.server.state_dir.clone(),
+                state_dir: settings.now().server.state_dir.clone(),
                 sessions: sessions.clone(),
             };
             web::serve(listener, Arc::new(health), &web);
         }
-        Intake::new(
+        let intake = Arc::new(Intake::new(
             Arc::clone(&core.mailboxes),
+            settings.clone(),
             core.db.clone(),
             Arc::clone(&core.clock),
-            intake::Settings::new(config.retention),
-            wake,
-        )
-        .serve(&collecting);
+            intake::Settings::default(),
+            Arc::clone(&wake),
+        ));
+        intake.serve(&collecting);
+        reload::waiting(&core.db, &settings.now()).await;
         let in_group = workers.clone();
         workers.spawn_vital("worker", async move { worker.serve(&in_group).await });
         if let Some(ftps) = listeners.ftps {
@@ -137,9 +162,24 @@ impl Daemon {
         if let Some(sftp) = listeners.sftp {
             sftp.serve(&sessions);
         }
+        let reloader = Arc::new(Reloader {
+            file: file.to_owned(),
+            front,
+            mailboxes: core.mailboxes,
+            logins,
+            intake,
+            collecting: collecting.clone(),
+            db: core.db.clone(),
+            wake,
+        });
+        let (ask, asked) = mpsc::channel(RELOADS_WAITING);
+        let reloading = reloader.serve(hangup, asked, control.draining().clone());
+        control.spawn_vital("reload", reloading);
+        socket.serve(&control, answers(ask));
         Ok(Self {
-            config,
+            settings,
             db: core.db,
+            control,
             sessions,
             intake: collecting,
             workers,
@@ -156,19 +196,20 @@ impl Daemon {
             () = either(&mut terminate, &mut interrupt) => false,
             () = self.a_stage_ended() => true,
         };
+        let limit = self.settings.now().limits.drain;
         tracing::info!(
-            drain_secs = self.config.limits.drain.as_secs(),
+            drain_secs = limit.as_secs(),
             "draining: nothing new is taken, transfers and runs may finish"
         );
         let drained = tokio::select! {
-            done = tokio::time::timeout(self.config.limits.drain, self.drain()) => done.is_ok(),
+            done = tokio::time::timeout(limit, self.drain()) => done.is_ok(),
             () = either(&mut terminate, &mut interrupt) => false,
         };
         if !drained {
             tracing::warn!(
                 "what is still open is ended now; it is taken up again at the next start"
             );
-            for stage in [&self.sessions, &self.intake, &self.workers, &self.web] {
+            for stage in self.stages() {
                 stage.abort();
             }
             if tokio::time::timeout(Duration::from_secs(5), self.drain())
@@ -187,9 +228,21 @@ impl Daemon {
         Ok(())
     }
 
-    /// Sessions first, so that what they finish is taken up; then intake, workers and the web.
+    /// Nothing is reloaded any more; then sessions first, so that what they finish is taken up; then intake, workers and the web.
+    fn stages(&self) -> [&Tasks; 5] {
+        let Self {
+            control,
+            sessions,
+            intake,
+            workers,
+            web,
+            ..
+        } = self;
+        [control, sessions, intake, workers, web]
+    }
+
     async fn drain(&self) {
-        for stage in [&self.sessions, &self.intake, &self.workers, &self.web] {
+        for stage in self.stages() {
             stage.drain();
             stage.wait().await;
         }
@@ -198,6 +251,7 @@ impl Daemon {
     /// Waits until a task has panicked that its stage cannot do without.
     async fn a_stage_ended(&self) {
         tokio::select! {
+            () = self.control.failed() => {}
             () = self.sessions.failed() => {}
             () = self.intake.failed() => {}
             () = self.workers.failed() => {}
@@ -222,50 +276,26 @@ struct Listeners {
 
 impl Listeners {
     /// Binds them all, each with its ready line.
-    async fn bind(core: &Core) -> anyhow::Result<Self> {
-        let config = &core.config;
-        let limits = &config.limits;
-        let door = Door::new(limits.connections, limits.connections_per_address);
-        let logins = Logins::new(
-            config.server.hosts.clone(),
-            config.tenants.values(),
-            &core.mailboxes,
-            limits.sessions_per_login,
-            Arc::clone(&core.clock),
-        )
-        .map_err(|error| anyhow::anyhow!("cannot hash passwords: {error}"))?;
-        let logins = Arc::new(logins);
+    async fn bind(front: &Live<Front>, logins: &Arc<Logins>) -> anyhow::Result<Self> {
+        let now = front.now();
+        let config = &now.config;
+        let door = Door::new(front.part(|front| Arc::clone(&front.config)));
         let mut hints = Hints::default();
-        let ftps = match (&config.ftps, &config.tls) {
-            (Some(ftps), Some(tls)) => {
-                let identity = TlsIdentity::load(tls, &config.server.hosts)?;
-                telemetry::set_certificate_expiry(identity.expires());
-                let server = FtpsServer::bind(
-                    ftps,
-                    &identity,
-                    Arc::clone(&logins),
-                    Arc::clone(&door),
-                    limits,
-                )?;
-                for (protocol, address) in server.listeners() {
-                    tracing::info!(listener = protocol.as_str(), %address, fingerprint = identity.fingerprint(), "ready");
-                    hints.ftps.get_or_insert((protocol, address));
-                }
-                Some(server)
+        let ftps = FtpsServer::bind(front, Arc::clone(logins), Arc::clone(&door))?;
+        if let (Some(server), Some(shown)) = (&ftps, &now.ftps) {
+            telemetry::set_certificate_expiry(shown.tls.expires());
+            for (protocol, address) in server.listeners() {
+                tracing::info!(listener = protocol.as_str(), %address, fingerprint = shown.tls.fingerprint(), "ready");
+                hints.ftps.get_or_insert((protocol, address));
             }
-            _ => None,
-        };
-        let sftp = match &config.sftp {
-            Some(sftp) => {
-                let server = SftpServer::bind(sftp, logins, door, limits)?;
-                for address in server.listeners() {
-                    tracing::info!(listener = "sftp", %address, fingerprint = server.fingerprints().join(", "), "ready");
-                    hints.sftp.get_or_insert(address);
-                }
-                Some(server)
+        }
+        let sftp = SftpServer::bind(front, Arc::clone(logins), door)?;
+        if let (Some(server), Some(shown)) = (&sftp, &now.sftp) {
+            for address in server.listeners() {
+                tracing::info!(listener = "sftp", %address, fingerprint = shown.ssh.fingerprints().join(", "), "ready");
+                hints.sftp.get_or_insert(address);
             }
-            None => None,
-        };
+        }
         let web = match &config.web {
             Some(web) => {
                 let listener = TcpListener::bind(web.listen).await.with_context(|| {
@@ -284,6 +314,23 @@ impl Listeners {
         }
         Ok(Self { ftps, sftp, web })
     }
+}
+
+/// What commands ask a running daemon.
+fn answers(reload: mpsc::Sender<oneshot::Sender<Report>>) -> Answers {
+    Arc::new(move |question| {
+        let reload = reload.clone();
+        Box::pin(async move {
+            let Question::Reload = question;
+            let (report, reported) = oneshot::channel();
+            let asked = reload.send(report).await.is_ok();
+            match reported.await {
+                Ok(report) if asked => serde_json::to_value(report)
+                    .unwrap_or_else(|error| json!({ "error": error.to_string() })),
+                _ => json!({ "error": "it is shutting down" }),
+            }
+        })
+    })
 }
 
 /// Takes as many open files as the system grants, and says so if that is too few for `limits.connections`.

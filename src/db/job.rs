@@ -32,7 +32,17 @@ pub struct GivenUp {
 impl Db {
     /// Leases the next job for `owner` and counts the attempt, so that a file that kills the process cannot loop.
     pub async fn lease_job(&self, owner: &Owner) -> Result<Option<LeasedJob>, DbError> {
-        self.lease(owner, None).await
+        self.lease(owner, None, None).await
+    }
+
+    /// The same of these data sources only, each as `tenant/source`: the jobs of others wait.
+    pub async fn lease_job_among(
+        &self,
+        owner: &Owner,
+        sources: &[String],
+    ) -> Result<Option<LeasedJob>, DbError> {
+        let sources = serde_json::Value::from(sources).to_string();
+        self.lease(owner, None, Some(sources)).await
     }
 
     /// Leases the job of one delivery, or a newer one of its data source that goes before it.
@@ -41,7 +51,7 @@ impl Db {
         owner: &Owner,
         delivery: &DeliveryId,
     ) -> Result<Claim, DbError> {
-        if let Some(job) = self.lease(owner, Some(delivery)).await? {
+        if let Some(job) = self.lease(owner, Some(delivery), None).await? {
             return Ok(Claim::Leased(Box::new(job)));
         }
         let row = sqlx::query(
@@ -69,13 +79,16 @@ impl Db {
         &self,
         owner: &Owner,
         delivery: Option<&DeliveryId>,
+        sources: Option<String>,
     ) -> Result<Option<LeasedJob>, DbError> {
         let now = self.now();
         // Most looks at the queue find nothing, and need not wait for writers.
         let due: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued' AND coalesce(not_before, '') <= ?1)",
+            "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued' AND coalesce(not_before, '') <= ?1
+                 AND (?2 IS NULL OR tenant || '/' || source IN (SELECT value FROM json_each(?2))))",
         )
         .bind(stamp(now))
+        .bind(sources.as_deref())
         .fetch_one(&self.reader)
         .await?;
         if !due {
@@ -90,6 +103,7 @@ impl Db {
                  WHERE j.state = 'queued' AND coalesce(j.not_before, '') <= ?3 AND (?4 IS NULL OR EXISTS (
                          SELECT 1 FROM delivery t WHERE t.id = ?4 AND t.seq <= j.delivery_seq
                              AND t.tenant = j.tenant AND t.environment = j.environment AND t.source = j.source))
+                     AND (?5 IS NULL OR j.tenant || '/' || j.source IN (SELECT value FROM json_each(?5)))
                      AND NOT EXISTS (
                          SELECT 1 FROM job r WHERE r.state = 'running' AND r.tenant = j.tenant AND r.environment = j.environment)
                      AND NOT EXISTS (
@@ -102,6 +116,7 @@ impl Db {
         .bind(stamp(lease_end(now)))
         .bind(stamp(now))
         .bind(delivery.map(DeliveryId::as_str))
+        .bind(sources.as_deref())
         .fetch_optional(&mut *transaction)
         .await?;
         let Some(seq) = seq else {
@@ -215,6 +230,24 @@ impl Db {
         };
         transaction.commit().await?;
         Ok(given_up)
+    }
+
+    /// How many jobs wait to be run, by tenant and data source.
+    pub async fn queued_jobs(&self) -> Result<Vec<(String, String, u64)>, DbError> {
+        let rows = sqlx::query(
+            "SELECT tenant, source, count(*) AS jobs FROM job WHERE state = 'queued' GROUP BY tenant, source",
+        )
+        .fetch_all(&self.reader)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row.try_get("tenant")?,
+                    row.try_get("source")?,
+                    count("jobs", row.try_get("jobs")?)?,
+                ))
+            })
+            .collect()
     }
 
     /// How many jobs are in each state that is not the end.

@@ -18,10 +18,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::clock::SharedClock;
-use crate::config::Tenant;
+use crate::config::{Config, Tenant};
 use crate::db::{Db, DbError, Verdict};
 use crate::failpoint::{self, Point};
 use crate::import::reader::{Reader, ReaderError};
+use crate::live::Live;
 use crate::mailbox::layout::Layout;
 use crate::mailbox::{MailboxError, MailboxPath};
 use crate::parse::limits::ReadLimits;
@@ -126,22 +127,45 @@ impl Importer {
         Ok(examined.outcome)
     }
 
-    /// This importer as what a worker runs.
-    pub fn work(self: &Arc<Self>) -> Work {
-        let (runner, reporter) = (Arc::clone(self), Arc::clone(self));
+    /// The same importer under another configuration.
+    pub fn under(&self, config: &Config) -> Self {
+        let limits = config.limits.reading();
+        Self {
+            tenants: config.tenants.clone(),
+            reader: self.reader.with(limits),
+            limits,
+            ..self.clone()
+        }
+    }
+
+    /// What a worker runs: each job from its beginning to its end with the importer that is in force when it begins.
+    pub fn work(current: &Live<Self>) -> Work {
+        let [runner, reporter, chooser] = [(); 3].map(|()| current.clone());
         Work {
             run: Arc::new(move |job| {
-                let importer = Arc::clone(&runner);
+                let importer = runner.now();
                 Box::pin(async move {
                     importer.run(&job).await?;
                     Ok(())
                 })
             }),
             report: Arc::new(move || {
-                let importer = Arc::clone(&reporter);
+                let importer = reporter.now();
                 Box::pin(async move { importer.report_pending().await })
             }),
+            sources: Arc::new(move || chooser.now().sources()),
         }
+    }
+
+    /// Every data source, as `tenant/source`.
+    fn sources(&self) -> Vec<String> {
+        let mut sources = Vec::new();
+        for (id, tenant) in &self.tenants {
+            for source in &tenant.data_sources {
+                sources.push(format!("{id}/{}", source.name));
+            }
+        }
+        sources
     }
 
     fn source(&self, tenant: &TenantId, name: &str) -> Result<&DataSource, ImportError> {

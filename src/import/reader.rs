@@ -90,6 +90,11 @@ impl Reader {
         Self { program, limits }
     }
 
+    /// The same program with other limits.
+    pub fn with(&self, limits: ReadLimits) -> Self {
+        Self::new(self.program.clone(), limits)
+    }
+
     /// Reads `file` in a child; `consume` gets the header and the rows on the blocking pool. Dropping the future kills the child.
     pub async fn read<T, F>(&self, file: File, consume: F) -> Result<(T, Ending), ReaderError>
     where

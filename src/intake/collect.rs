@@ -16,6 +16,7 @@ use super::IntakeError;
 use super::claim::{self, Content, fingerprint};
 use super::settle::{Coming, Settling, Verdict};
 use crate::clock::SharedClock;
+use crate::config::Tenant;
 use crate::db::{Db, NewDelivery, NewKind, Recorded, Seen};
 use crate::failpoint::{self, Point};
 use crate::mailbox::arrival::Placement;
@@ -53,6 +54,8 @@ pub(super) struct Collector {
     done_with: HashMap<MailboxPath, Fingerprint>,
     /// Arrivals that no data source wants, told of once.
     unwanted: HashSet<DeliveryId>,
+    /// By which the last two were judged.
+    tenant: Arc<Tenant>,
 }
 
 /// What a name that is taken up stands for.
@@ -84,6 +87,7 @@ enum Taken {
 impl Collector {
     pub(super) fn new(mailbox: Arc<Mailbox>, shared: Shared, settle: SignedDuration) -> Self {
         Self {
+            tenant: mailbox.config(),
             mailbox,
             shared,
             settling: Settling::new(settle),
@@ -96,8 +100,19 @@ impl Collector {
         &self.mailbox
     }
 
+    /// What nobody wanted may be wanted after a reload. A tenant that did not change stays the same value.
+    fn keep_up(&mut self) {
+        let tenant = self.mailbox.config();
+        if !Arc::ptr_eq(&tenant, &self.tenant) {
+            self.done_with.clear();
+            self.unwanted.clear();
+            self.tenant = tenant;
+        }
+    }
+
     /// Takes up what waits in the spool, oldest first, and says how many deliveries that made.
     pub(super) async fn empty_spool(&mut self) -> Result<usize, IntakeError> {
+        self.keep_up();
         let waiting = self.on_disk(Mailbox::spooled).await?;
         let mut taken = 0;
         let mut failed: Option<IntakeError> = None;
@@ -108,7 +123,7 @@ impl Collector {
                     tracing::error!(
                         tenant.id = %self.mailbox.tenant(),
                         delivery.id = %spooled.delivery,
-                        "an arrival stays in the spool, because its name belongs to no data source any more: put the data source back and restart"
+                        "an arrival stays in the spool, because its name belongs to no data source any more: put the data source back and reload"
                     );
                 }
                 continue;
@@ -285,7 +300,7 @@ impl Collector {
     ) -> Result<Option<Timestamp>, IntakeError> {
         let Found { path, stat } = file;
         let looks = fingerprint(stat);
-        let placed = placement::place(path, self.mailbox.config());
+        let placed = placement::place(path, &self.tenant);
         if let Ok(placed) = &placed
             && matches!(placed.placement, Placement::Temporary | Placement::Ignored)
         {
@@ -487,7 +502,7 @@ impl Collector {
     }
 
     fn wanted(&self, path: &MailboxPath) -> Option<Wanted> {
-        let tenant = self.mailbox.config();
+        let tenant = &self.tenant;
         match placement::place(path, tenant).ok()?.placement {
             Placement::Data { source } => {
                 let mode = tenant

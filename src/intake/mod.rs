@@ -12,23 +12,27 @@ mod settle;
 mod tests;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
-use crate::config::Retention;
+use crate::config::Config;
 use crate::db::{Db, DbError};
 use crate::intake::collect::{Collector, Shared};
 use crate::intake::watch::{Hints, Watch};
-use crate::mailbox::Mailboxes;
+use crate::live::Live;
+use crate::mailbox::{Mailbox, Mailboxes};
 use crate::tasks::Tasks;
 use crate::telemetry::chain;
+use crate::tenant::{Environment, TenantId};
 
 /// Between two looks at a mailbox in which things change all the time: a look holds up whoever uploads.
 const BREATH: Duration = Duration::from_secs(3);
@@ -50,17 +54,14 @@ pub struct Settings {
     pub rescan: Duration,
     /// Files read at one time.
     pub readers: usize,
-    pub retention: Retention,
 }
 
-impl Settings {
-    /// The usual patience.
-    pub const fn new(retention: Retention) -> Self {
+impl Default for Settings {
+    fn default() -> Self {
         Self {
             settle: Duration::from_secs(10),
             rescan: Duration::from_secs(30),
             readers: 4,
-            retention,
         }
     }
 }
@@ -78,14 +79,27 @@ pub enum IntakeError {
 #[derive(Debug)]
 pub struct Intake {
     mailboxes: Arc<Mailboxes>,
+    /// How long things are kept.
+    config: Live<Config>,
     shared: Shared,
     settings: Settings,
+    watch: Arc<Watch>,
+    tended: Mutex<BTreeMap<(TenantId, Environment), Tended>>,
+}
+
+/// A mailbox that has its task, or had it until its tenant was removed.
+#[derive(Debug)]
+struct Tended {
+    hints: Arc<Hints>,
+    stop: CancellationToken,
+    task: JoinHandle<Option<()>>,
 }
 
 impl Intake {
     /// Prepares intake; `queue` is told of every new job.
     pub fn new(
         mailboxes: Arc<Mailboxes>,
+        config: Live<Config>,
         db: Db,
         clock: SharedClock,
         settings: Settings,
@@ -99,63 +113,93 @@ impl Intake {
         };
         Self {
             mailboxes,
+            config,
             shared,
             settings,
+            watch: Watch::new(),
+            tended: Mutex::default(),
         }
     }
 
     /// Takes up all that lies in the spools now, and says how many deliveries that made. Not beside a daemon that serves the same mailboxes.
     pub async fn claim_all_once(&self) -> Result<usize, IntakeError> {
         let mut taken = 0;
-        for mut collector in self.collectors() {
-            taken += collector.empty_spool().await?;
+        for mailbox in self.mailboxes.iter() {
+            taken += self.collector(mailbox).empty_spool().await?;
         }
         Ok(taken)
     }
 
     /// Starts a task per mailbox, and one that removes what has lain long enough. They end when `tasks` drains.
-    pub fn serve(self, tasks: &Tasks) {
-        let collectors: Vec<(Collector, Arc<Hints>)> = self
-            .collectors()
-            .map(|collector| (collector, Arc::default()))
-            .collect();
-        let watched: Vec<_> = collectors
-            .iter()
-            .map(|(collector, hints)| (collector.mailbox().layout().clone(), Arc::clone(hints)))
-            .collect();
-        let watch = Arc::new(watch::watch(&watched));
-        for (collector, hints) in collectors {
-            let tend = Tend {
-                collector,
-                hints,
-                rescan: if watch.is_complete {
-                    self.settings.rescan
-                } else {
-                    self.settings.rescan.min(POLL)
-                },
-                clock: Arc::clone(&self.shared.clock),
-                _watch: Arc::clone(&watch),
-            };
-            let draining = tasks.draining().clone();
-            tasks.spawn("collect deliveries", tend.run(draining));
-        }
-        let draining = tasks.draining().clone();
+    pub fn serve(self: &Arc<Self>, tasks: &Tasks) {
+        self.follow(tasks);
+        let (draining, intake) = (tasks.draining().clone(), Arc::clone(self));
         tasks.spawn("remove what is old", async move {
-            draining.run_until_cancelled(self.keep_retention()).await
+            draining.run_until_cancelled(intake.keep_retention()).await
         });
     }
 
-    fn collectors(&self) -> impl Iterator<Item = Collector> {
-        let settle = SignedDuration::try_from(self.settings.settle).unwrap_or(SignedDuration::MAX);
-        self.mailboxes
+    /// After a reload: starts a task for each new mailbox, ends those of mailboxes that are gone, and has the others look around, because what nobody
+    /// wanted may be wanted now.
+    pub fn follow(&self, tasks: &Tasks) {
+        let mut tended = self.tended.lock().unwrap_or_else(PoisonError::into_inner);
+        let served: BTreeMap<_, _> = self
+            .mailboxes
             .iter()
-            .map(move |mailbox| Collector::new(Arc::clone(mailbox), self.shared.clone(), settle))
+            .map(|it| ((it.tenant().clone(), it.environment()), it))
+            .collect();
+        for (name, tended) in tended.iter() {
+            if served.contains_key(name) {
+                tended.hints.arrived.notify_one();
+                tended.hints.changed.notify_one();
+            } else {
+                tended.stop.cancel();
+            }
+        }
+        tended.retain(|_, it| !(it.stop.is_cancelled() && it.task.is_finished()));
+        for (name, mailbox) in served {
+            let before = match tended.remove(&name) {
+                Some(going) if !going.stop.is_cancelled() => {
+                    tended.insert(name, going);
+                    continue;
+                }
+                before => before,
+            };
+            tended.insert(name, self.tend(mailbox, before, tasks));
+        }
+    }
+
+    /// Starts the task of a mailbox, which begins when the one before has ended.
+    fn tend(&self, mailbox: Arc<Mailbox>, before: Option<Tended>, tasks: &Tasks) -> Tended {
+        let hints = Arc::<Hints>::default();
+        let stop = tasks.draining().child_token();
+        let tend = Tend {
+            collector: self.collector(mailbox),
+            hints: Arc::clone(&hints),
+            rescan: self.settings.rescan,
+            clock: Arc::clone(&self.shared.clock),
+            watch: Arc::clone(&self.watch),
+        };
+        let stopped = stop.clone();
+        let task = tasks.spawn("collect deliveries", async move {
+            if let Some(before) = before {
+                // However it ended.
+                before.task.await.ok();
+            }
+            tend.run(stopped).await;
+        });
+        Tended { hints, stop, task }
+    }
+
+    fn collector(&self, mailbox: Arc<Mailbox>) -> Collector {
+        let settle = SignedDuration::try_from(self.settings.settle).unwrap_or(SignedDuration::MAX);
+        Collector::new(mailbox, self.shared.clone(), settle)
     }
 
     async fn keep_retention(&self) {
         loop {
             let now = self.shared.clock.now();
-            let (db, kept) = (&self.shared.db, self.settings.retention);
+            let (db, kept) = (&self.shared.db, self.config.now().retention);
             if let Err(error) = retention::tick(&self.mailboxes, db, kept, now).await {
                 tracing::error!("cannot remove what is old: {}", chain(&error));
             }
@@ -170,11 +214,17 @@ struct Tend {
     hints: Arc<Hints>,
     rescan: Duration,
     clock: SharedClock,
-    _watch: Arc<Watch>,
+    watch: Arc<Watch>,
 }
 
 impl Tend {
     async fn run(mut self, draining: CancellationToken) {
+        let (watch, hints) = (Arc::clone(&self.watch), Arc::clone(&self.hints));
+        let layout = self.collector.mailbox().layout().clone();
+        let watched = tokio::task::spawn_blocking(move || watch.add(&layout, &hints)).await;
+        if !watched.as_ref().is_ok_and(|watched| watched.is_complete) {
+            self.rescan = self.rescan.min(POLL);
+        }
         let mut retry = FIRST_RETRY;
         while !draining.is_cancelled() {
             let mut until = Instant::now() + self.rescan;

@@ -1,7 +1,6 @@
 //! What has lain long enough: copies of settled deliveries in the archive, files in `/errors`, uploads that were never renamed.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -29,7 +28,6 @@ pub(super) async fn tick(
     for mailbox in mailboxes.iter() {
         // Asked before the archive is listed: the copies of what is recorded after that are young.
         let unsettled = db.unsettled_deliveries().await?;
-        let mailbox = Arc::clone(mailbox);
         let work = move || -> io::Result<usize> {
             let copies = remove_copies(
                 &mailbox,
@@ -106,8 +104,9 @@ fn remove_errors(mailbox: &Mailbox, before: Timestamp) -> io::Result<usize> {
 
 fn remove_temporary(mailbox: &Mailbox, before: Timestamp) -> io::Result<usize> {
     let mut removed = 0;
+    let tenant = mailbox.config();
     for file in mailbox.rescan()? {
-        let is_temporary = placement::place(&file.path, mailbox.config())
+        let is_temporary = placement::place(&file.path, &tenant)
             .is_ok_and(|placed| placed.placement == Placement::Temporary);
         // A client may set the time of modification to years ago before it renames the file.
         if is_temporary && file.stat.modified() < before && file.stat.changed() < before {

@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
 use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -46,65 +47,118 @@ enum Part {
     Spool,
 }
 
-/// Watches for as long as it lives.
+/// What is watched, by its path, and who is told.
+type Folders = Arc<RwLock<HashMap<PathBuf, (Part, Arc<Hints>)>>>;
+
+/// One watcher for all mailboxes: the kernel gives a user only a few.
 #[derive(Debug)]
 pub(super) struct Watch {
-    _watcher: Option<RecommendedWatcher>,
-    /// Whether every folder is watched; else someone has to look more often.
+    folders: Folders,
+    watcher: Mutex<Option<RecommendedWatcher>>,
+    /// Whether the log was told that something cannot be watched.
+    told: AtomicBool,
+}
+
+/// A mailbox that is watched for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Watched {
+    watch: Arc<Watch>,
+    paths: Vec<PathBuf>,
+    /// Whether all of it is watched; else someone has to look more often.
     pub(super) is_complete: bool,
 }
 
-/// Starts to watch. What cannot be watched is logged once and left to the rescan.
-pub(super) fn watch(mailboxes: &[(Layout, Arc<Hints>)]) -> Watch {
-    let mut folders = HashMap::new();
-    for (layout, hints) in mailboxes {
-        for (path, part) in [
-            (&layout.mailbox, Part::Mailbox),
-            (&layout.spool, Part::Spool),
+impl Watch {
+    /// Watches nothing yet.
+    pub(super) fn new() -> Arc<Self> {
+        let folders = Folders::default();
+        let known = Arc::clone(&folders);
+        let tell = move |event: notify::Result<Event>| {
+            let folders = known.read().unwrap_or_else(PoisonError::into_inner);
+            match event {
+                Ok(event) if !event.need_rescan() => pass_on(&event, &folders),
+                _ => {
+                    for (_, hints) in folders.values() {
+                        hints.arrived.notify_one();
+                        hints.changed.notify_one();
+                    }
+                }
+            }
+        };
+        let config = Config::default().with_follow_symlinks(false);
+        let watcher = RecommendedWatcher::new(tell, config);
+        let watch = Self {
+            folders,
+            watcher: Mutex::default(),
+            told: AtomicBool::new(false),
+        };
+        match watcher {
+            Ok(watcher) => *watch.watcher() = Some(watcher),
+            Err(error) => watch.tell(&error),
+        }
+        Arc::new(watch)
+    }
+
+    /// Watches a mailbox. What cannot be watched is left to the rescan. Blocks on the file system.
+    pub(super) fn add(self: &Arc<Self>, layout: &Layout, hints: &Arc<Hints>) -> Watched {
+        let mut watched = Watched {
+            watch: Arc::clone(self),
+            paths: Vec::new(),
+            is_complete: true,
+        };
+        for (path, part, mode) in [
+            (&layout.mailbox, Part::Mailbox, RecursiveMode::Recursive),
+            (&layout.spool, Part::Spool, RecursiveMode::NonRecursive),
         ] {
             // Events name absolute paths.
-            if let Ok(path) = std::fs::canonicalize(path) {
-                folders.insert(path, (part, Arc::clone(hints)));
+            let Ok(path) = std::fs::canonicalize(path) else {
+                watched.is_complete = false;
+                continue;
+            };
+            // Never held while the watcher is asked: it answers from the thread that tells of events.
+            self.folders()
+                .insert(path.clone(), (part, Arc::clone(hints)));
+            let refused = match self.watcher().as_mut() {
+                Some(watcher) => watcher.watch(&path, mode).err(),
+                None => Some(notify::Error::generic("there is no watcher")),
+            };
+            watched.paths.push(path);
+            if let Some(error) = refused {
+                watched.is_complete = false;
+                self.tell(&error);
             }
         }
+        watched
     }
-    let paths: Vec<(PathBuf, Part)> = folders
-        .iter()
-        .map(|(path, (part, _))| (path.clone(), *part))
-        .collect();
-    let is_all_known = paths.len() == mailboxes.len() * 2;
-    let config = Config::default().with_follow_symlinks(false);
-    let tell = move |event: notify::Result<Event>| match event {
-        Ok(event) if !event.need_rescan() => pass_on(&event, &folders),
-        _ => {
-            for (_, hints) in folders.values() {
-                hints.arrived.notify_one();
-                hints.changed.notify_one();
+
+    fn tell(&self, error: &notify::Error) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "cannot watch all mailboxes, so they are polled; raising fs.inotify.max_user_watches may help: {:?}",
+                error.kind
+            );
+        }
+    }
+
+    fn watcher(&self) -> MutexGuard<'_, Option<RecommendedWatcher>> {
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn folders(&self) -> RwLockWriteGuard<'_, HashMap<PathBuf, (Part, Arc<Hints>)>> {
+        self.folders.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        for path in &self.paths {
+            self.watch.folders().remove(path);
+            if let Some(watcher) = self.watch.watcher().as_mut()
+                && let Err(error) = watcher.unwatch(path)
+            {
+                tracing::debug!(?error, "cannot stop watching a folder");
             }
         }
-    };
-    let (watcher, error) = match RecommendedWatcher::new(tell, config) {
-        Ok(mut watcher) => {
-            let refused = paths.iter().find_map(|(path, part)| {
-                let mode = match part {
-                    Part::Mailbox => RecursiveMode::Recursive,
-                    Part::Spool => RecursiveMode::NonRecursive,
-                };
-                watcher.watch(path, mode).err()
-            });
-            (Some(watcher), refused)
-        }
-        Err(error) => (None, Some(error)),
-    };
-    if let Some(error) = &error {
-        tracing::warn!(
-            "cannot watch all mailboxes, so they are polled; raising fs.inotify.max_user_watches may help: {:?}",
-            error.kind
-        );
-    }
-    Watch {
-        _watcher: watcher,
-        is_complete: error.is_none() && is_all_known,
     }
 }
 

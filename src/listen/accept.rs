@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use crate::config::Config;
+use crate::live::Live;
+
 /// Between two lines about connections that were turned away, or could not be accepted.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -27,8 +30,7 @@ impl Strain {
 /// Counts open connections against their limits.
 #[derive(Debug)]
 pub struct Door {
-    connections: usize,
-    connections_per_address: usize,
+    settings: Live<Config>,
     open: Mutex<Open>,
 }
 
@@ -59,11 +61,10 @@ pub enum Full {
 }
 
 impl Door {
-    /// A door with these limits.
-    pub fn new(connections: usize, connections_per_address: usize) -> Arc<Self> {
+    /// A door with the limits of `settings`, as they are when someone comes.
+    pub fn new(settings: Live<Config>) -> Arc<Self> {
         Arc::new(Self {
-            connections,
-            connections_per_address,
+            settings,
             open: Mutex::default(),
         })
     }
@@ -71,11 +72,12 @@ impl Door {
     /// Lets a connection from `address` in, or says which limit stands against it.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
         let address = address.to_canonical();
+        let config = self.settings.now();
         let mut open = self.lock();
         let there = open.by_address.get(&address).copied().unwrap_or(0);
-        let full = if open.total >= self.connections {
+        let full = if open.total >= config.limits.connections {
             Some(Full::InAll)
-        } else if there >= self.connections_per_address {
+        } else if there >= config.limits.connections_per_address {
             Some(Full::FromThere)
         } else {
             None
@@ -120,7 +122,10 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_connection_ends() {
-        let door = Door::new(2, 1);
+        let mut config = Config::of(std::path::Path::new("."), []);
+        config.limits.connections = 2;
+        config.limits.connections_per_address = 1;
+        let door = Door::new(Live::fixed(Arc::new(config)));
         let here: IpAddr = "127.0.0.1".parse().unwrap();
         let mapped: IpAddr = "::ffff:127.0.0.1".parse().unwrap();
         let pass = door.admit(here).unwrap();

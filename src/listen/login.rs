@@ -3,10 +3,9 @@
 //!
 //! An unknown user costs the same work as a known one (a dummy hash is verified), so that neither the answer nor its time tells them apart.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
@@ -14,12 +13,14 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::clock::SharedClock;
-use crate::config::{Login, Tenant};
+use crate::config::{Config, Login, Password, Tenant};
 use crate::listen::Protocol;
+use crate::listen::sessions::{Claim, Credential, Objection, Place, Sessions};
+use crate::live::Live;
 use crate::mailbox::{Mailbox, Mailboxes};
 use crate::secret::Secret;
 use crate::telemetry::{self, LoginOutcome};
-use crate::tenant::{Environment, LoginName, NameError, Rights};
+use crate::tenant::{LoginName, NameError, Rights, TenantId};
 
 /// From an attempt to its refusal, whatever the reason.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
@@ -40,26 +41,42 @@ pub struct Attempt<'a> {
 /// A login that succeeded: what the session may do, and where.
 #[derive(Debug, Clone)]
 pub struct Account {
-    pub tenant: Arc<Tenant>,
-    pub environment: Environment,
     pub user: String,
     pub rights: Rights,
     pub mailbox: Arc<Mailbox>,
     /// Held for as long as the session lives.
-    _place: Option<Arc<Place>>,
+    place: Option<Arc<Place>>,
+}
+
+impl Account {
+    pub fn tenant(&self) -> &TenantId {
+        self.mailbox.tenant()
+    }
+
+    /// Waits until a reload ends the session: its login is gone, or not what it was.
+    pub async fn ended(&self) {
+        match &self.place {
+            Some(place) => place.ended().cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether a reload has ended the session.
+    pub fn has_ended(&self) -> bool {
+        let place = self.place.as_ref();
+        place.is_some_and(|place| place.ended().is_cancelled())
+    }
 }
 
 #[cfg(test)]
 impl Account {
     /// An account that no login stands behind, for tests of a session's rights.
-    pub(crate) fn alone(tenant: Arc<Tenant>, rights: Rights, mailbox: Arc<Mailbox>) -> Self {
+    pub(crate) fn alone(rights: Rights, mailbox: Arc<Mailbox>) -> Self {
         Self {
-            tenant,
-            environment: mailbox.environment(),
             user: "hr@acme.example".to_owned(),
             rights,
             mailbox,
-            _place: None,
+            place: None,
         }
     }
 }
@@ -67,44 +84,29 @@ impl Account {
 impl Account {
     /// Tells the span of a session who it is.
     pub(in crate::listen) fn record(&self, span: &tracing::Span) {
-        span.record("tenant.id", self.tenant.id.as_str());
-        span.record("environment", self.environment.as_str());
+        span.record("tenant.id", self.tenant().as_str());
+        span.record("environment", self.mailbox.environment().as_str());
         span.record("login", &self.user);
     }
 }
 
-/// All logins of all tenants.
+/// All logins of all tenants, as the configuration in force has them.
 #[derive(Debug)]
 pub struct Logins {
-    hosts: Vec<String>,
-    by_user: HashMap<String, Arc<Known>>,
-    sessions_per_login: usize,
+    settings: Live<Config>,
+    mailboxes: Arc<Mailboxes>,
+    sessions: Arc<Sessions>,
     /// Password hashing is the dearest thing a stranger can ask for: one at a time per core.
     hashing: Arc<Semaphore>,
     dummy_hash: Secret<String>,
     clock: SharedClock,
 }
 
+/// A login that exists.
 #[derive(Debug)]
 struct Known {
     tenant: Arc<Tenant>,
-    mailbox: Arc<Mailbox>,
     login: Login,
-    sessions: Mutex<usize>,
-}
-
-/// One of a login's `limits.sessions_per_login`.
-#[derive(Debug)]
-struct Place(Arc<Known>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        *self
-            .0
-            .sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) -= 1;
-    }
 }
 
 /// A public key that was offered and not taken.
@@ -139,43 +141,32 @@ enum Refusal {
         "its key is RSA signed with SHA-1, or DSA, which is not accepted: the sender's SSH client is too old"
     )]
     OutdatedKey,
-    #[error("it has limits.sessions_per_login sessions already")]
-    TooManySessions,
+    /// What let it in was gone by then, or it has too many sessions.
+    #[error("{0}")]
+    NotAdmitted(Objection),
 }
 
 impl Logins {
-    /// The logins of `tenants`, into `mailboxes`.
-    pub fn new<'a>(
-        hosts: Vec<String>,
-        tenants: impl IntoIterator<Item = &'a Arc<Tenant>>,
-        mailboxes: &Mailboxes,
-        sessions_per_login: usize,
+    /// The logins of `settings`, into `mailboxes`.
+    pub fn new(
+        settings: Live<Config>,
+        mailboxes: Arc<Mailboxes>,
         clock: SharedClock,
     ) -> Result<Self, argon2::password_hash::Error> {
-        let mut by_user = HashMap::new();
-        for tenant in tenants {
-            for login in &tenant.logins {
-                let Some(mailbox) = mailboxes.mailbox(&tenant.id, login.environment) else {
-                    continue;
-                };
-                let known = Known {
-                    tenant: Arc::clone(tenant),
-                    mailbox,
-                    login: login.clone(),
-                    sessions: Mutex::default(),
-                };
-                by_user.insert(login.user.clone(), Arc::new(known));
-            }
-        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            hosts,
-            by_user,
-            sessions_per_login,
+            settings,
+            mailboxes,
+            sessions: Arc::default(),
             hashing: Arc::new(Semaphore::new(cores)),
             dummy_hash: Secret::new(hash_password("nobody has this password")?),
             clock,
         })
+    }
+
+    /// After a reload: ends the sessions that would not be let in again, and says how many.
+    pub fn review(&self) -> usize {
+        self.sessions.review(&self.settings.now(), self.clock.now())
     }
 
     /// Checks a password. `None` is a refusal: already delayed and logged; the caller answers 530 or a failure and nothing more.
@@ -187,11 +178,11 @@ impl Logins {
         let started = Instant::now();
         let known = self.find(attempt);
         let verdict = self
-            .verify_password(known.as_deref(), attempt.peer, password)
+            .verify_password(known.as_ref(), attempt.peer, password)
             .await;
         let verdict = match (known, verdict) {
             (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
-            (Ok(known), Ok(())) => self.admit(known),
+            (Ok(known), Ok(used)) => self.admit(attempt, &known, Credential::Password(used)),
         };
         self.conclude(attempt, started, verdict).await
     }
@@ -222,47 +213,46 @@ impl Logins {
         let started = Instant::now();
         let verdict = self.find(attempt).and_then(|known| {
             known.check_key(attempt.peer, key_blob)?;
-            self.admit(known)
+            self.admit(attempt, &known, Credential::Key(key_blob.to_owned()))
         });
         self.conclude(attempt, started, verdict).await
     }
 
-    fn find(&self, attempt: Attempt<'_>) -> Result<Arc<Known>, Refusal> {
-        let name = LoginName::parse(attempt.name, &self.hosts).map_err(|error| {
+    fn find(&self, attempt: Attempt<'_>) -> Result<Known, Refusal> {
+        let config = self.settings.now();
+        let name = LoginName::parse(attempt.name, &config.server.hosts).map_err(|error| {
             if error == NameError::UnknownHost {
                 Refusal::UnknownHost
             } else {
                 Refusal::BadName
             }
         })?;
-        self.by_user
-            .get(name.user())
-            .cloned()
-            .ok_or(Refusal::UnknownUser)
+        let (tenant, login) = config.login(name.user()).ok_or(Refusal::UnknownUser)?;
+        Ok(Known {
+            tenant: Arc::clone(tenant),
+            login: login.clone(),
+        })
     }
 
-    /// Does the same work whether or not there is such a login, and whether or not it may come from there.
+    /// Says which password it was. Does the same work whether or not there is such a login, and whether or not it may come from there.
     async fn verify_password(
         &self,
         known: Result<&Known, &Refusal>,
         peer: IpAddr,
         password: &Secret<String>,
-    ) -> Result<(), Refusal> {
-        let today = |tenant: &Tenant| self.clock.now().to_zoned(tenant.time_zone.clone()).date();
-        let (hashes, otherwise) = match known {
+    ) -> Result<Password, Refusal> {
+        let (live, otherwise) = match known {
             Err(refusal) => (Vec::new(), *refusal),
             Ok(known) if !known.login.allow_from.contains(peer) => {
                 (Vec::new(), Refusal::AddressNotAllowed)
             }
             Ok(known) if known.login.passwords.is_empty() => (Vec::new(), Refusal::NoPassword),
             Ok(known) => {
-                let today = today(&known.tenant);
-                let live: Vec<_> = known
-                    .login
-                    .passwords
-                    .iter()
-                    .filter(|password| password.expires.is_none_or(|last_day| today <= last_day))
-                    .map(|password| password.hash.clone())
+                let now = self.clock.now();
+                let passwords = known.login.passwords.iter();
+                let live: Vec<_> = passwords
+                    .filter(|password| password.is_live(&known.tenant, now))
+                    .cloned()
                     .collect();
                 let otherwise = if live.is_empty() {
                     Refusal::PasswordExpired
@@ -275,54 +265,58 @@ impl Logins {
         if password.reveal().len() > PASSWORD_LIMIT_BYTES {
             return Err(otherwise);
         }
-        let genuine = !hashes.is_empty();
-        let hashes = if genuine {
-            hashes
-        } else {
-            vec![self.dummy_hash.clone()]
-        };
+        let dummy_hash = live.is_empty().then(|| self.dummy_hash.clone());
         let password = password.clone();
         let Ok(permit) = Arc::clone(&self.hashing).acquire_owned().await else {
             return Err(otherwise);
         };
         let matched = tokio::task::spawn_blocking(move || {
-            let matched = hashes.iter().any(|hash| {
+            let verify = |hash: &Secret<String>| {
                 Argon2::default()
                     .verify_password(password.reveal().as_bytes(), hash.reveal().as_str())
                     .is_ok()
-            });
+            };
+            if let Some(hash) = dummy_hash {
+                verify(&hash);
+            }
+            let matched = live.into_iter().find(|listed| verify(&listed.hash));
             drop(permit);
             matched
         })
         .await
-        .unwrap_or(false);
-        if genuine && matched {
-            Ok(())
-        } else {
-            Err(otherwise)
-        }
+        .unwrap_or(None);
+        matched.ok_or(otherwise)
     }
 
-    fn admit(&self, known: Arc<Known>) -> Result<Account, Refusal> {
-        {
-            let mut sessions = known
-                .sessions
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if *sessions >= self.sessions_per_login {
-                return Err(Refusal::TooManySessions);
-            }
-            *sessions += 1;
-        }
-        let place = Arc::new(Place(known));
-        let known = &place.0;
+    fn admit(
+        &self,
+        attempt: Attempt<'_>,
+        known: &Known,
+        credential: Credential,
+    ) -> Result<Account, Refusal> {
+        let (tenant, login) = (&known.tenant.id, &known.login);
+        let claim = Claim {
+            user: login.user.clone(),
+            tenant: tenant.clone(),
+            environment: login.environment,
+            rights: login.rights,
+            protocol: attempt.protocol,
+            peer: attempt.peer.to_canonical(),
+            credential,
+        };
+        let place = self
+            .sessions
+            .admit(claim, &self.settings, self.clock.now())
+            .map_err(Refusal::NotAdmitted)?;
+        let mailbox = self
+            .mailboxes
+            .mailbox(tenant, login.environment)
+            .ok_or(Refusal::NotAdmitted(Objection::Removed))?;
         Ok(Account {
-            tenant: Arc::clone(&known.tenant),
-            environment: known.login.environment,
-            user: known.login.user.clone(),
-            rights: known.login.rights,
-            mailbox: Arc::clone(&known.mailbox),
-            _place: Some(Arc::clone(&place)),
+            user: login.user.clone(),
+            rights: login.rights,
+            mailbox,
+            place: Some(Arc::new(place)),
         })
     }
 
@@ -341,8 +335,8 @@ impl Logins {
                     protocol,
                     %peer,
                     login = account.user,
-                    tenant.id = %account.tenant.id,
-                    environment = account.environment.as_str(),
+                    tenant.id = %account.tenant(),
+                    environment = account.mailbox.environment().as_str(),
                     "logged in"
                 );
                 Some(account)

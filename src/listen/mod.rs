@@ -1,8 +1,10 @@
 //! Connections to sessions: protocols, logins and limits. Never sees the meaning of a file.
 
 pub mod accept;
+pub mod front;
 pub mod ftps;
 pub mod login;
+mod sessions;
 pub mod sftp;
 pub mod tls;
 mod upload_log;

@@ -95,18 +95,50 @@ pub enum TlsError {
 }
 
 impl TlsIdentity {
-    /// Reads the pair, or makes it when both halves are missing and `generate` is set. Blocks on the file system.
-    pub fn load(config: &config::Tls, hosts: &[String]) -> Result<Self, TlsError> {
+    /// Reads the pair, or makes it when both halves are missing and `generate` is set. Tickets go on to be taken that were issued under the identity
+    /// `before`. Blocks on the file system.
+    pub fn load(
+        config: &config::Tls,
+        hosts: &[String],
+        before: Option<&Self>,
+    ) -> Result<Self, TlsError> {
+        let ticketer = match before {
+            Some(before) => Arc::clone(&before.ticketer),
+            None => Ticketer::new().map_err(TlsError::Setup)?,
+        };
+        if let Some(identity) = Self::read(config, &ticketer)? {
+            return Ok(identity);
+        }
+        generate(config, hosts)?;
+        tracing::info!(path = %config.certificate.display(), "made a self-signed certificate, because tls.generate is set");
+        Self::of_files(config, &ticketer)
+    }
+
+    /// Says what is wrong with the pair, without making one.
+    pub fn check(config: &config::Tls) -> Result<(), TlsError> {
+        let ticketer = Ticketer::new().map_err(TlsError::Setup)?;
+        Self::read(config, &ticketer).map(drop)
+    }
+
+    /// None: it is missing and may be made.
+    fn read(
+        config: &config::Tls,
+        ticketer: &Arc<dyn ProducesTickets>,
+    ) -> Result<Option<Self>, TlsError> {
         if config.generate {
             match (present(&config.certificate)?, present(&config.key)?) {
-                (false, false) => {
-                    generate(config, hosts)?;
-                    tracing::info!(path = %config.certificate.display(), "made a self-signed certificate, because tls.generate is set");
-                }
+                (false, false) => return Ok(None),
                 (true, true) => {}
                 (here, _) => return Err(half_missing(config, here)),
             }
         }
+        Self::of_files(config, ticketer).map(Some)
+    }
+
+    fn of_files(
+        config: &config::Tls,
+        ticketer: &Arc<dyn ProducesTickets>,
+    ) -> Result<Self, TlsError> {
         let chain = read_chain(&config.certificate)?;
         let key = read_key(&config.key)?;
         let leaf = chain.first().ok_or_else(|| TlsError::Certificate {
@@ -118,13 +150,12 @@ impl TlsIdentity {
             path: config.certificate.clone(),
         })?;
         let certified = certify(config, chain, key)?;
-        let ticketer = Ticketer::new().map_err(TlsError::Setup)?;
-        let control = control_config(certified, &ticketer)?;
+        let control = control_config(certified, ticketer)?;
         Ok(Self {
             fingerprint,
             expires,
             control: Arc::new(control),
-            ticketer,
+            ticketer: Arc::clone(ticketer),
         })
     }
 
@@ -440,7 +471,7 @@ mod tests {
     fn a_missing_pair_is_made_once_and_covers_our_names_r0_15() {
         let folder = tempfile::tempdir().unwrap();
         let config = pair(folder.path());
-        let identity = TlsIdentity::load(&config, &hosts()).unwrap();
+        let identity = TlsIdentity::load(&config, &hosts(), None).unwrap();
         assert_eq!(identity.fingerprint().len(), 32 * 3 - 1);
         let year = SystemClock.now() + SignedDuration::from_hours(24 * 365 * 9);
         assert!(identity.expires() > year);
@@ -450,7 +481,7 @@ mod tests {
         let (_, certificate) = x509_parser::parse_x509_certificate(&leaf[0]).unwrap();
         let names = certificate.subject_alternative_name().unwrap().unwrap();
         assert_eq!(names.value.general_names.len(), 3);
-        let again = TlsIdentity::load(&config, &hosts()).unwrap();
+        let again = TlsIdentity::load(&config, &hosts(), None).unwrap();
         assert_eq!(again.fingerprint(), identity.fingerprint());
     }
 
@@ -458,17 +489,17 @@ mod tests {
     fn each_thing_wrong_with_the_files_has_its_own_message() {
         let folder = tempfile::tempdir().unwrap();
         let mut config = pair(folder.path());
-        let error = |config: &config::Tls| TlsIdentity::load(config, &hosts()).unwrap_err();
+        let error = |config: &config::Tls| TlsIdentity::load(config, &hosts(), None).unwrap_err();
         config.generate = false;
         assert!(
             matches!(error(&config), TlsError::Read { path, .. } if path == config.certificate)
         );
         config.generate = true;
-        TlsIdentity::load(&config, &hosts()).unwrap();
+        TlsIdentity::load(&config, &hosts(), None).unwrap();
 
         let other = tempfile::tempdir().unwrap();
         let stranger = pair(other.path());
-        TlsIdentity::load(&stranger, &hosts()).unwrap();
+        TlsIdentity::load(&stranger, &hosts(), None).unwrap();
         let mixed = config::Tls {
             key: stranger.key.clone(),
             ..config.clone()
@@ -489,7 +520,7 @@ mod tests {
     #[test]
     fn uploads_get_no_tickets_and_the_rest_get_some() {
         let folder = tempfile::tempdir().unwrap();
-        let identity = TlsIdentity::load(&pair(folder.path()), &hosts()).unwrap();
+        let identity = TlsIdentity::load(&pair(folder.path()), &hosts(), None).unwrap();
         assert!(identity.control().send_tls13_tickets > 4);
         assert_eq!(identity.data(Direction::Up).0.send_tls13_tickets, 0);
         assert!(identity.data(Direction::Down).0.send_tls13_tickets > 0);

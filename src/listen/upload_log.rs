@@ -30,7 +30,7 @@ impl UploadLog {
     /// An upload begins in the session whose span this is.
     pub(in crate::listen) fn begin(account: &Account, protocol: Protocol) -> Self {
         Self {
-            tenant: account.tenant.id.clone(),
+            tenant: account.tenant().clone(),
             protocol,
             began: Instant::now(),
             received_bytes: 0,

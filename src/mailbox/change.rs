@@ -81,8 +81,9 @@ impl Mailbox {
         rights: Rights,
         onto: Onto,
     ) -> Result<Arrival, MailboxError> {
+        let tenant = self.config();
         let Placed { placement, warning } =
-            placement::place(to, &self.tenant).map_err(MailboxError::Refused)?;
+            placement::place(to, &tenant).map_err(MailboxError::Refused)?;
         let (from_key, to_key) = (from.to_string(), to.to_string());
         self.check_unused(&from_key)?;
         let (from_folder, from_name) = self.place_of(from)?;
@@ -102,8 +103,8 @@ impl Mailbox {
         if from == to {
             return Ok(arrival);
         }
-        let was_temporary = placement::place(from, &self.tenant)
-            .is_ok_and(|it| it.placement == Placement::Temporary);
+        let was_temporary =
+            placement::place(from, &tenant).is_ok_and(|it| it.placement == Placement::Temporary);
         let loses_a_file = replaced || arrival.placement == Placement::Temporary;
         if !was_temporary && loses_a_file && !rights.delete {
             return Err(refused(

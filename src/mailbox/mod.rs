@@ -14,12 +14,13 @@ pub mod path;
 pub mod placement;
 mod quota;
 mod recount;
+mod served;
 mod spool;
 #[cfg(test)]
 pub(crate) mod tests;
 mod upload;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ use jiff::Timestamp;
 
 pub use arrival::{Arrival, DeliveryId, Fingerprint};
 pub use path::MailboxPath;
+pub use served::Mailboxes;
 pub use upload::Upload;
 
 pub(crate) use beneath::{Folder, Kind, Stat};
@@ -38,74 +40,13 @@ pub(crate) use recount::Found;
 pub(crate) use spool::Spooled;
 
 use crate::clock::SharedClock;
-use crate::config::Tenant;
+use crate::config::{Config, Tenant};
+use crate::live::Live;
 use crate::mailbox::arrival::Mint;
 use crate::mailbox::layout::Layout;
 use crate::mailbox::quota::Ledger;
 use crate::mailbox::upload::Slot;
 use crate::tenant::{Environment, TenantId};
-
-/// The mailboxes of all tenants, each with its folders made and its use counted.
-#[derive(Debug)]
-pub struct Mailboxes {
-    by_name: BTreeMap<(TenantId, Environment), Arc<Mailbox>>,
-}
-
-impl Mailboxes {
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a clock is handed over, as everywhere"
-    )]
-    /// Opens them all below `state_dir` for the daemon, and clears what uploads left behind that the last one did not finish.
-    pub fn open(
-        state_dir: &Path,
-        tenants: &[Arc<Tenant>],
-        file_size_limit_bytes: u64,
-        clock: SharedClock,
-    ) -> Result<Self, OpenError> {
-        let mailboxes = Self::attach(state_dir, tenants, file_size_limit_bytes, &clock)?;
-        for mailbox in mailboxes.iter() {
-            mailbox
-                .name_new_arrivals()
-                .and_then(|()| mailbox.clear_staging())
-                .map_err(at(&mailbox.layout.staging))?;
-        }
-        Ok(mailboxes)
-    }
-
-    /// Opens them all beside a daemon that may be running: its uploads in progress stay.
-    pub fn attach(
-        state_dir: &Path,
-        tenants: &[Arc<Tenant>],
-        file_size_limit_bytes: u64,
-        clock: &SharedClock,
-    ) -> Result<Self, OpenError> {
-        let mut by_name = BTreeMap::new();
-        for tenant in tenants {
-            for environment in Environment::ALL {
-                let mailbox = Mailbox::open(
-                    Layout::new(state_dir, &tenant.id, environment),
-                    Arc::clone(tenant),
-                    environment,
-                    file_size_limit_bytes,
-                    Arc::clone(clock),
-                )?;
-                by_name.insert((tenant.id.clone(), environment), Arc::new(mailbox));
-            }
-        }
-        Ok(Self { by_name })
-    }
-
-    /// One of them.
-    pub fn mailbox(&self, tenant: &TenantId, environment: Environment) -> Option<Arc<Mailbox>> {
-        self.by_name.get(&(tenant.clone(), environment)).cloned()
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Mailbox>> {
-        self.by_name.values()
-    }
-}
 
 /// A mailbox that cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -119,9 +60,10 @@ pub struct OpenError {
 /// One tenant's files in one environment.
 #[derive(Debug)]
 pub struct Mailbox {
+    /// As it was when the mailbox was opened: what is still under way when the tenant is removed ends by it.
     tenant: Arc<Tenant>,
     environment: Environment,
-    file_size_limit_bytes: u64,
+    settings: Live<Config>,
     clock: SharedClock,
     layout: Layout,
     root: Folder,
@@ -178,7 +120,7 @@ impl Mailbox {
         layout: Layout,
         tenant: Arc<Tenant>,
         environment: Environment,
-        file_size_limit_bytes: u64,
+        settings: Live<Config>,
         clock: SharedClock,
     ) -> Result<Self, OpenError> {
         let open = |path: &Path| open_or_make(path).map_err(at(path));
@@ -203,7 +145,7 @@ impl Mailbox {
         let mailbox = Self {
             tenant,
             environment,
-            file_size_limit_bytes,
+            settings,
             clock,
             layout,
             root,
@@ -234,9 +176,15 @@ impl Mailbox {
         &self.tenant.id
     }
 
-    /// The tenant as configured.
-    pub fn config(&self) -> &Tenant {
-        &self.tenant
+    /// The tenant as configured now.
+    pub fn config(&self) -> Arc<Tenant> {
+        let config = self.settings.now();
+        let tenant = config.tenants.get(&self.tenant.id);
+        Arc::clone(tenant.unwrap_or(&self.tenant))
+    }
+
+    fn file_size_limit_bytes(&self) -> u64 {
+        self.settings.now().limits.file_size_bytes
     }
 
     pub fn environment(&self) -> Environment {
@@ -329,8 +277,12 @@ impl Mailbox {
         self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The books, with the quota that is in force.
     fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+        let quota_bytes = self.config().quota_bytes;
+        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        books.ledger.allow(quota_bytes);
+        books
     }
 }
 

@@ -60,6 +60,11 @@ impl Ledger {
         }
     }
 
+    /// From now on this much. What lies there already stays, however much it is.
+    pub(super) fn allow(&mut self, quota_bytes: u64) {
+        self.quota_bytes = quota_bytes;
+    }
+
     pub(super) fn quota_bytes(&self) -> u64 {
         self.quota_bytes
     }

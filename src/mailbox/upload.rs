@@ -49,10 +49,10 @@ impl Upload {
         path: &MailboxPath,
         start: Start,
     ) -> Result<Self, MailboxError> {
-        let placed = placement::place(path, &mailbox.tenant).map_err(MailboxError::Refused)?;
+        let placed = placement::place(path, &mailbox.config()).map_err(MailboxError::Refused)?;
         let mut upload = Self {
             placed,
-            limit_bytes: mailbox.file_size_limit_bytes,
+            limit_bytes: mailbox.file_size_limit_bytes(),
             coverage: Coverage::default(),
             position: 0,
             modified: None,

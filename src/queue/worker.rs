@@ -29,6 +29,8 @@ pub struct Work {
     pub run: Arc<dyn Fn(LeasedJob) -> BoxFuture<anyhow::Result<()>> + Send + Sync>,
     /// Tells the tenants of verdicts that they have not been told of.
     pub report: Arc<dyn Fn() -> BoxFuture<()> + Send + Sync>,
+    /// The data sources whose jobs can be run now, each as `tenant/source`; the jobs of others wait.
+    pub sources: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }
 
 /// Runs jobs, several side by side.
@@ -105,7 +107,8 @@ impl Worker {
         if expire(&self.db, &self.owner).await? {
             (self.work.report)().await;
         }
-        self.db.lease_job(&self.owner).await
+        let sources = (self.work.sources)();
+        self.db.lease_job_among(&self.owner, &sources).await
     }
 }
 

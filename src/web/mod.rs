@@ -2,7 +2,7 @@
 
 mod visit;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::IntoFuture as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ async fn metrics(State(health): State<Arc<Health>>) -> Response {
     }
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        health.metrics.render(),
+        health.of_the_served(&health.metrics.render()),
     )
         .into_response()
 }
@@ -131,6 +131,23 @@ impl Health {
             return Err("shutting down".to_owned());
         }
         Ok(())
+    }
+
+    /// Without the series of tenants that are not served any more: the exporter cannot forget them, and an alarm would go on about them.
+    fn of_the_served(&self, metrics: &str) -> String {
+        let served: HashSet<TenantId> = self
+            .mailboxes
+            .iter()
+            .map(|mailbox| mailbox.tenant().clone())
+            .collect();
+        let is_served = |line: &&str| {
+            let Some((_, rest)) = line.split_once("tenant=\"") else {
+                return true;
+            };
+            let name = rest.split('"').next().unwrap_or_default();
+            TenantId::parse(name).is_ok_and(|tenant| served.contains(&tenant))
+        };
+        metrics.split_inclusive('\n').filter(is_served).collect()
     }
 
     async fn refresh_gauges(&self) -> Result<(), crate::db::DbError> {

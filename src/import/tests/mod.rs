@@ -415,7 +415,7 @@ async fn a_worker_serves_until_it_is_drained() {
         db: bench.db().clone(),
         clock: bench.clock.clone(),
         owner: bench.me.clone(),
-        work: bench.importer.work(),
+        work: Importer::work(&crate::live::Live::fixed(Arc::clone(&bench.importer))),
         wake: Arc::clone(&wake),
         slots: 2,
     };

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
+use crate::config::Retention;
 use crate::db::Seen;
-use crate::mailbox::tests::{Place, path};
+use crate::mailbox::tests::{Place, path, settings as config};
 use crate::mailbox::{DeliveryId, MailboxPath, Mailboxes, Start};
 use crate::queue::job::Owner;
 use crate::tenant::{Environment, TenantId};
@@ -467,11 +468,19 @@ async fn serving_takes_up_what_lies_there_what_comes_and_what_is_moved_in() {
         // So long that only a hint can make it happen.
         settle: Duration::from_secs(1000),
         rescan: Duration::from_secs(1000),
-        ..Settings::new(KEPT)
+        ..Settings::default()
     };
-    let intake = Intake::new(Arc::clone(&mailboxes), db.clone(), clock, settings, queue);
+    let config = config(dir.path(), 1_000_000);
+    let intake = Intake::new(
+        Arc::clone(&mailboxes),
+        config,
+        db.clone(),
+        clock,
+        settings,
+        queue,
+    );
     let tasks = Tasks::new("intake");
-    intake.serve(&tasks);
+    Arc::new(intake).serve(&tasks);
     let deliveries = async || db.unsettled_deliveries().await.unwrap().len();
     eventually("the first", async || deliveries().await == 1).await;
     upload(b"while serving");
@@ -495,9 +504,10 @@ async fn the_spools_of_all_mailboxes_can_be_emptied_without_serving() {
     desk.place.upload("/employees.csv", b"x").unwrap();
     desk.place.upload("/data/employees.csv", b"y").unwrap();
     let mailboxes = Arc::new(Place::mailboxes(desk.place.dir.path(), 1_000_000));
-    let settings = Settings::new(KEPT);
+    let settings = Settings::default();
     let intake = Intake::new(
         mailboxes,
+        config(desk.place.dir.path(), 1_000_000),
         desk.db.clone(),
         desk.clock.clone(),
         settings,

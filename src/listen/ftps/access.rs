@@ -30,7 +30,8 @@ impl Session {
 
     /// Goes over to TLS, within the time for a login.
     pub(super) async fn shake_hands(&mut self) -> io::Result<()> {
-        let config = self.house.tls.control();
+        self.front = self.house.front.now();
+        let config = self.front.tls.control();
         let draining = self.tasks.draining().clone();
         let shaking = timeout_at(self.login_deadline, self.control.secure(config, self.tag));
         draining
@@ -156,12 +157,12 @@ impl Session {
 
     /// The address for PASV: as configured for this peer's network, or as configured for all, or the one the client has reached us at.
     fn announced(&self) -> Option<Ipv4Addr> {
-        let announce = &self.house.announce;
-        let own = announce
-            .overrides
+        let settings = &self.front.settings;
+        let own = settings
+            .passive_overrides
             .iter()
             .find_map(|(network, address)| network.contains(&self.peer).then_some(*address));
-        own.or(announce.address).or(match self.local {
+        own.or(settings.passive_address).or(match self.local {
             IpAddr::V4(address) => Some(address),
             IpAddr::V6(_) => None,
         })
@@ -191,8 +192,6 @@ impl Session {
 
 /// What two sessions of one login have in common.
 fn login_of(account: &Account) -> String {
-    format!(
-        "{}/{}/{}",
-        account.tenant.id, account.environment, account.user
-    )
+    let environment = account.mailbox.environment();
+    format!("{}/{environment}/{}", account.tenant(), account.user)
 }

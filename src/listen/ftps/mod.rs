@@ -34,11 +34,12 @@ use tracing::Instrument as _;
 
 use self::passive::PassivePorts;
 use self::session::Opening;
-use crate::config::{self, Limits, SessionReuse};
 use crate::listen::Protocol;
 use crate::listen::accept::{Door, Strain};
+use crate::listen::front::{Front, FtpsFront};
 use crate::listen::login::Logins;
-use crate::listen::tls::{SessionTag, TlsIdentity};
+use crate::listen::tls::SessionTag;
+use crate::live::Live;
 use crate::tasks::Tasks;
 use crate::telemetry;
 
@@ -79,20 +80,10 @@ struct Passive {
 struct House {
     logins: Arc<Logins>,
     door: Arc<Door>,
-    tls: TlsIdentity,
-    limits: Limits,
-    reuse: SessionReuse,
-    announce: Announce,
+    front: Live<FtpsFront>,
     owners: data::Owners,
     /// Closes the passive ports when the last listener and the last session have gone.
     _open: DropGuard,
-}
-
-/// What PASV says.
-#[derive(Debug)]
-struct Announce {
-    address: Option<Ipv4Addr>,
-    overrides: Vec<(ipnet::IpNet, Ipv4Addr)>,
 }
 
 /// An address that cannot be listened on.
@@ -128,14 +119,16 @@ impl BindError {
 }
 
 impl FtpsServer {
-    /// Binds everything. Must be called within a runtime.
+    /// Binds everything that is in force now; none where there is no FTPS. Must be called within a runtime.
     pub fn bind(
-        config: &config::Ftps,
-        tls: &TlsIdentity,
+        front: &Live<Front>,
         logins: Arc<Logins>,
         door: Arc<Door>,
-        limits: &Limits,
-    ) -> Result<Self, BindError> {
+    ) -> Result<Option<Self>, BindError> {
+        let Some(at_start) = front.now().ftps.clone() else {
+            return Ok(None);
+        };
+        let config = &at_start.settings;
         let wanted: Vec<(Protocol, SocketAddr)> = [
             (Protocol::Ftpes, &config.explicit),
             (Protocol::Ftps, &config.implicit),
@@ -171,24 +164,19 @@ impl FtpsServer {
             });
         }
         let closed = CancellationToken::new();
-        Ok(Self {
+        Ok(Some(Self {
             house: House {
                 logins,
                 door,
-                tls: tls.clone(),
-                limits: limits.clone(),
-                reuse: config.tls_session_reuse,
-                announce: Announce {
-                    address: config.passive_address,
-                    overrides: config.passive_overrides.clone(),
-                },
+                front: front
+                    .part(move |front| Arc::clone(front.ftps.as_ref().unwrap_or(&at_start))),
                 owners: data::Owners::default(),
                 _open: closed.clone().drop_guard(),
             },
             listeners,
             passive: passive.into_values().collect(),
             closed,
-        })
+        }))
     }
 
     /// The addresses listened on, with their real ports.

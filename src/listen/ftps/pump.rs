@@ -24,7 +24,7 @@ const REFUSED_TIME: Duration = Duration::from_secs(10);
 /// Why a transfer ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Cut {
-    #[error("stopped by ABOR")]
+    #[error("stopped by ABOR, or because a reload has ended the session")]
     Stopped,
     #[error("no byte moved for limits.stall")]
     Stalled,

@@ -17,12 +17,16 @@ use super::reply::{self, Reply};
 use crate::failpoint::{self, Point};
 use crate::listen::Protocol;
 use crate::listen::accept::Pass;
+use crate::listen::front::FtpsFront;
 use crate::listen::login::Account;
 use crate::listen::tls::SessionTag;
 use crate::mailbox::{MailboxError, MailboxPath};
 use crate::tasks::Tasks;
 use crate::telemetry::{SessionGauge, chain};
 
+/// To a client whose login a reload has taken away.
+pub(super) const LOGIN_CHANGED: &str =
+    "Your login was changed or removed on the server: log in again";
 /// Unknown commands in a row before goodbye: a browser or a scanner.
 const UNKNOWN_LIMIT: u32 = 10;
 
@@ -30,6 +34,8 @@ const UNKNOWN_LIMIT: u32 = 10;
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) house: Arc<House>,
+    /// What was in force when the connection came, and again when its handshake began; that stays, so that data connections show the same certificate.
+    pub(super) front: Arc<FtpsFront>,
     pub(super) ports: Arc<PassivePorts>,
     pub(super) tasks: Tasks,
     pub(super) protocol: Protocol,
@@ -73,6 +79,14 @@ impl Member {
             account,
             _gauge: SessionGauge::open(protocol),
         }
+    }
+}
+
+/// Waits until a reload ends the session; forever before it has logged in.
+async fn ended(member: Option<&Member>) {
+    match member {
+        Some(member) => member.account.ended().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -173,8 +187,10 @@ impl Opening {
     pub(super) fn session(self) -> io::Result<Session> {
         self.stream.set_nodelay(true)?;
         let local = self.stream.local_addr()?.ip().to_canonical();
+        let front = self.house.front.now();
         Ok(Session {
-            login_deadline: Instant::now() + self.house.limits.login_deadline,
+            login_deadline: Instant::now() + front.limits.login_deadline,
+            front,
             data_protected: self.protocol == Protocol::Ftps,
             house: self.house,
             ports: self.ports,
@@ -244,7 +260,7 @@ impl Session {
     async fn wait(&mut self) -> io::Result<Option<Line>> {
         let (deadline, late) = if self.member.is_some() {
             (
-                Instant::now() + self.house.limits.idle,
+                Instant::now() + self.front.limits.idle,
                 "No command for too long: goodbye",
             )
         } else {
@@ -256,6 +272,7 @@ impl Session {
             tokio::select! {
                 biased;
                 () = draining.cancelled() => break "The server is shutting down: try again later",
+                () = ended(self.member.as_ref()) => break LOGIN_CHANGED,
                 () = std::future::ready(()), if self.deferred.is_some() => return Ok(self.deferred.take()),
                 line = self.control.line() => return line,
                 () = sleep_until(expires.unwrap_or(deadline)), if expires.is_some() => self.lease = None,
@@ -354,8 +371,8 @@ impl Session {
         Ok(Some(fault.into()))
     }
 
-    /// Answers the control connection while bytes move. ABOR, and the end of the control connection, stop them; NOOP and STAT are
-    /// answered; any other command, QUIT too, waits until they have moved, and so does whatever follows it.
+    /// Answers the control connection while bytes move. ABOR, the end of the control connection, and a reload that ends the session stop them; NOOP
+    /// and STAT are answered; any other command, QUIT too, waits until they have moved, and so does whatever follows it.
     pub(super) async fn attend<T>(
         &mut self,
         moving: impl Future<Output = T>,
@@ -365,9 +382,15 @@ impl Session {
         let mut attended = Interruption::None;
         loop {
             let listening = matches!(attended, Interruption::None) && self.deferred.is_none();
+            let going = matches!(attended, Interruption::None);
             let line = tokio::select! {
                 biased;
                 outcome = &mut moving => return Attended { outcome, interruption: attended },
+                () = ended(self.member.as_ref()), if going => {
+                    attended = Interruption::Ended;
+                    stop.cancel();
+                    continue;
+                }
                 line = self.control.line(), if listening => line,
             };
             let answered = match line {
@@ -409,5 +432,7 @@ pub(super) struct Attended<T> {
 pub(super) enum Interruption {
     None,
     Aborted,
+    /// By a reload.
+    Ended,
     Gone(io::Error),
 }

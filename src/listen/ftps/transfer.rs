@@ -14,16 +14,20 @@ use super::listing;
 use super::passive::Lease;
 use super::pump::{self, Cut, Patience, Writer};
 use super::reply::Reply;
-use super::session::{Answer, Interruption, NextTransfer, Session, Stop, answer, refuse, reply_to};
+use super::session::{
+    Answer, Interruption, LOGIN_CHANGED, NextTransfer, Session, Stop, answer, refuse, reply_to,
+};
 use crate::clock::{Clock as _, SystemClock};
 use crate::failpoint::{self, Point};
-use crate::listen::tls::Direction;
+use crate::listen::front::FtpsFront;
+use crate::listen::tls::{Direction, SessionTag};
 use crate::listen::upload_log::UploadLog;
 use crate::mailbox::{Arrival, Entry, EntryKind, Start};
 use crate::telemetry::chain;
 
 const NO_PORT: &str = "Send PASV or EPSV first";
 const CONTROL_ENDED: &str = "the control connection ended";
+const SESSION_ENDED: &str = "a reload has ended the session";
 
 impl Session {
     /// STOR.
@@ -59,8 +63,8 @@ impl Session {
             }
         };
         let patience = self.patience();
-        let house = Arc::clone(&self.house);
-        let expected = house.expected(self.tag);
+        let (house, front) = (Arc::clone(&self.house), Arc::clone(&self.front));
+        let expected = house.expected(&front, self.tag);
         let tasks = self.tasks.clone();
         let moving = async {
             let open = expected.open(&mut lease, Direction::Up);
@@ -106,6 +110,7 @@ impl Session {
                 match (&cut, &interruption) {
                     (Cut::Mailbox(error), _) => writer.fail(error).await,
                     (Cut::Stopped, Interruption::Gone(_)) => writer.cut(CONTROL_ENDED).await,
+                    (Cut::Stopped, Interruption::Ended) => writer.cut(SESSION_ENDED).await,
                     _ => writer.cut(&chain(&cut)).await,
                 }
                 self.stopped(&cut, interruption).await
@@ -205,8 +210,8 @@ impl Session {
     ) -> Answer {
         let mut lease = self.announce_transfer("Here it comes").await?;
         let patience = self.patience();
-        let house = Arc::clone(&self.house);
-        let expected = house.expected(self.tag);
+        let (house, front) = (Arc::clone(&self.house), Arc::clone(&self.front));
+        let expected = house.expected(&front, self.tag);
         let tasks = self.tasks.clone();
         let moving = async {
             let open = expected.open(&mut lease, Direction::Down);
@@ -249,7 +254,7 @@ impl Session {
 
     fn patience(&self) -> Patience {
         Patience {
-            stall: self.house.limits.stall,
+            stall: self.front.limits.stall,
             stop: CancellationToken::new(),
         }
     }
@@ -279,6 +284,9 @@ impl Session {
                 self.control.send(&reply).await?;
                 answer(226, "ABOR done")
             }
+            // What arrived whole has its reply; else this is the reply to the command.
+            Interruption::Ended if reply.code() == 226 => Ok(Some(reply)),
+            Interruption::Ended => Err(Stop::Leave(Reply::new(421, LOGIN_CHANGED))),
             Interruption::Gone(error) => Err(error.into()),
         }
     }
@@ -286,13 +294,13 @@ impl Session {
 
 impl super::House {
     /// What a session of this tag expects of its data connections.
-    fn expected(&self, tag: crate::listen::tls::SessionTag) -> Expected<'_> {
+    fn expected<'a>(&'a self, front: &'a FtpsFront, tag: SessionTag) -> Expected<'a> {
         Expected {
-            tls: &self.tls,
+            tls: &front.tls,
             owners: &self.owners,
-            reuse: self.reuse,
+            reuse: front.settings.tls_session_reuse,
             tag,
-            limit: self.limits.data_connect,
+            limit: front.limits.data_connect,
         }
     }
 }

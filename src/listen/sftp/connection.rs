@@ -31,6 +31,9 @@ enum Ended {
     Stalled,
     #[error("the server is shutting down")]
     Shutdown,
+    /// By a reload.
+    #[error("your login was changed or removed on the server: log in again")]
+    LoginChanged,
 }
 
 /// Serves the connection until one side ends it. `pass` is its place, free again afterwards.
@@ -60,10 +63,17 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, spa
     // Also when this task is aborted, which russh's own would survive.
     let _severed = Severed(Arc::clone(&pulse));
     let ip = peer.ip().to_canonical();
-    let client = Client::new(Arc::clone(shared), ip, Arc::clone(&pulse), span);
+    let front = shared.front.now();
+    let client = Client::new(
+        Arc::clone(shared),
+        front.limits.stall,
+        ip,
+        Arc::clone(&pulse),
+        span,
+    );
     let stream = Severable::new(stream, &pulse);
     let talk = async {
-        let ssh = Arc::clone(&shared.ssh);
+        let ssh = front.ssh.settings();
         let running = russh::server::run_stream(ssh, stream, client).await?;
         pulse.keep(running.handle());
         running.await
@@ -71,7 +81,7 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, spa
     tokio::pin!(talk);
     let outcome = tokio::select! {
         outcome = &mut talk => outcome,
-        ended = overdue(&pulse, &shared.limits, shared.tasks.draining()) => {
+        ended = overdue(&pulse, &front.limits, shared.tasks.draining()) => {
             tracing::debug!(reason = %ended, "the connection is ended");
             pulse.end(ended.to_string());
             say_goodbye(&pulse, ended).await;
@@ -113,10 +123,17 @@ async fn overdue(pulse: &Arc<Pulse>, limits: &Limits, draining: &CancellationTok
     let mut logged_in = pulse.logged_in();
     tokio::select! {
         biased;
-        _ = logged_in.wait_for(|logged_in| *logged_in) => {}
+        _ = logged_in.wait_for(Option::is_some) => {}
         () = draining.cancelled() => return Ended::Shutdown,
         () = tokio::time::sleep(limits.login_deadline) => return Ended::NoLogin,
     }
+    let account = logged_in.borrow().clone();
+    let login_changed = async {
+        match account {
+            Some(account) => account.ended().await,
+            None => std::future::pending().await,
+        }
+    };
     let mut files = pulse.files();
     let finished = async {
         draining.cancelled().await;
@@ -127,6 +144,7 @@ async fn overdue(pulse: &Arc<Pulse>, limits: &Limits, draining: &CancellationTok
             .is_err();
     };
     tokio::select! {
+        () = login_changed => Ended::LoginChanged,
         () = finished => Ended::Shutdown,
         ended = silent(pulse, limits) => ended,
     }
@@ -168,9 +186,17 @@ async fn say_goodbye(pulse: &Pulse, ended: Ended) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::listen::login::Account;
+    use crate::mailbox::tests::Place;
+    use crate::tenant::Rights;
 
     const LONG: Duration = Duration::from_mins(1);
     const SHORT: Duration = Duration::from_millis(30);
+
+    fn account() -> Arc<Account> {
+        let place = Place::new();
+        Arc::new(Account::alone(Rights::ALL, place.mailbox))
+    }
 
     fn limits(login_deadline: Duration, idle: Duration, stall: Duration) -> Limits {
         Limits {
@@ -205,7 +231,7 @@ mod tests {
     async fn an_idle_session_ends_but_not_while_a_request_is_answered() {
         let limits = limits(LONG, SHORT, LONG);
         let (pulse, draining) = (Pulse::new(), CancellationToken::new());
-        pulse.log_in();
+        pulse.log_in(account());
         let working = pulse.work();
         let busy = tokio::time::timeout(SHORT * 4, overdue(&pulse, &limits, &draining));
         assert!(busy.await.is_err());
@@ -216,7 +242,7 @@ mod tests {
     #[tokio::test]
     async fn an_upload_has_the_stall_limit_instead_of_the_idle_one() {
         let (pulse, draining) = (Pulse::new(), CancellationToken::new());
-        pulse.log_in();
+        pulse.log_in(account());
         let _upload = pulse.upload();
         let patient = limits(LONG, SHORT, LONG);
         let going = tokio::time::timeout(SHORT * 4, overdue(&pulse, &patient, &draining));
@@ -231,7 +257,7 @@ mod tests {
         let (pulse, draining) = (Pulse::new(), CancellationToken::new());
         draining.cancel();
         assert_eq!(overdue(&pulse, &limits, &draining).await, Ended::Shutdown);
-        pulse.log_in();
+        pulse.log_in(account());
         let upload = pulse.upload();
         let waiting = tokio::time::timeout(SHORT, overdue(&pulse, &limits, &draining));
         assert!(waiting.await.is_err());

@@ -49,13 +49,28 @@ pub enum HostKeyError {
     },
 }
 
-/// Loads all host keys, in the order of the configuration.
+/// Loads all host keys, in the order of the configuration; makes the first one when it is missing and may be made.
 pub(super) fn load(config: &config::Sftp) -> Result<Vec<PrivateKey>, HostKeyError> {
-    let first = config.host_keys.first().ok_or(HostKeyError::NotNamed)?;
-    if config.generate && matches!(first.try_exists(), Ok(false)) {
+    if let Some(first) = to_make(config)? {
         make(first)?;
     }
     config.host_keys.iter().map(|path| read(path)).collect()
+}
+
+/// Says what is wrong with the host keys, without making one.
+pub(super) fn check(config: &config::Sftp) -> Vec<HostKeyError> {
+    let to_make = match to_make(config) {
+        Ok(to_make) => to_make,
+        Err(error) => return vec![error],
+    };
+    let others = config.host_keys.iter().filter(|path| to_make != Some(path));
+    others.filter_map(|path| read(path).err()).collect()
+}
+
+fn to_make(config: &config::Sftp) -> Result<Option<&Path>, HostKeyError> {
+    let first = config.host_keys.first().ok_or(HostKeyError::NotNamed)?;
+    let is_missing = config.generate && matches!(first.try_exists(), Ok(false));
+    Ok(is_missing.then_some(first))
 }
 
 /// How clients name a host key: `SHA256:…`.

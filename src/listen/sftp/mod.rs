@@ -23,10 +23,12 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 
 pub use self::host_key::HostKeyError;
-use crate::config::{self, Limits};
+pub use self::settings::SshIdentity;
 use crate::listen::Protocol;
 use crate::listen::accept::{Door, Strain};
+use crate::listen::front::{Front, SftpFront};
 use crate::listen::login::Logins;
+use crate::live::Live;
 use crate::tasks::Tasks;
 use crate::telemetry;
 
@@ -39,18 +41,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct SftpServer {
     listeners: Vec<(TcpListener, SocketAddr)>,
-    fingerprints: Vec<String>,
-    ssh: Arc<russh::server::Config>,
+    front: Live<SftpFront>,
     logins: Arc<Logins>,
     door: Arc<Door>,
-    limits: Limits,
 }
 
 /// Why SFTP cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error(transparent)]
-    HostKey(#[from] HostKeyError),
     #[error(
         "cannot listen on {address} for SFTP, the port is in use: stop the other program or change sftp.listen"
     )]
@@ -77,35 +75,33 @@ pub enum BindError {
 
 /// What all sessions share.
 struct Shared {
-    ssh: Arc<russh::server::Config>,
+    front: Live<SftpFront>,
     logins: Arc<Logins>,
-    limits: Limits,
     tasks: Tasks,
 }
 
 impl SftpServer {
-    /// Loads the host keys and binds every address.
+    /// Binds every address that is in force now; none where there is no SFTP.
     pub fn bind(
-        config: &config::Sftp,
+        front: &Live<Front>,
         logins: Arc<Logins>,
         door: Arc<Door>,
-        limits: &Limits,
-    ) -> Result<Self, BindError> {
-        let keys = host_key::load(config)?;
-        let fingerprints = keys.iter().map(host_key::fingerprint).collect();
+    ) -> Result<Option<Self>, BindError> {
+        let now = front.now();
+        let (Some(config), Some(at_start)) = (&now.config.sftp, now.sftp.clone()) else {
+            return Ok(None);
+        };
         let listeners = config
             .listen
             .iter()
             .map(|address| listen(*address))
             .collect::<Result<_, _>>()?;
-        Ok(Self {
+        Ok(Some(Self {
             listeners,
-            fingerprints,
-            ssh: Arc::new(settings::ssh(keys)),
+            front: front.part(move |front| Arc::clone(front.sftp.as_ref().unwrap_or(&at_start))),
             logins,
             door,
-            limits: limits.clone(),
-        })
+        }))
     }
 
     /// Where it listens; with port 0 in the configuration, the port it got.
@@ -113,17 +109,11 @@ impl SftpServer {
         self.listeners.iter().map(|(_, address)| *address).collect()
     }
 
-    /// `SHA256:…` of each host key, in the order of the configuration.
-    pub fn fingerprints(&self) -> &[String] {
-        &self.fingerprints
-    }
-
     /// Accepts connections in `sessions` until it drains. Then sessions end as soon as they have no file open.
     pub fn serve(self, sessions: &Tasks) {
         let shared = Arc::new(Shared {
-            ssh: self.ssh,
+            front: self.front,
             logins: self.logins,
-            limits: self.limits,
             tasks: sessions.clone(),
         });
         for (listener, address) in self.listeners {

@@ -14,6 +14,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::listen::login::Account;
+
 /// Shared by the session, its queues of reads and its deadlines.
 #[derive(Debug)]
 pub(super) struct Pulse {
@@ -21,7 +23,7 @@ pub(super) struct Pulse {
     /// Milliseconds from `opened` to the last request or reply with data.
     last_ms: AtomicU64,
     working: AtomicUsize,
-    logged_in: watch::Sender<bool>,
+    logged_in: watch::Sender<Option<Arc<Account>>>,
     files: watch::Sender<Files>,
     handle: Mutex<Option<Handle>>,
     severed: CancellationToken,
@@ -42,7 +44,7 @@ impl Pulse {
             opened: Instant::now(),
             last_ms: AtomicU64::new(0),
             working: AtomicUsize::new(0),
-            logged_in: watch::Sender::new(false),
+            logged_in: watch::Sender::new(None),
             files: watch::Sender::default(),
             handle: Mutex::default(),
             severed: CancellationToken::new(),
@@ -71,12 +73,12 @@ impl Pulse {
         Working(Arc::clone(self))
     }
 
-    pub(super) fn log_in(&self) {
+    pub(super) fn log_in(&self, account: Arc<Account>) {
         self.beat();
-        self.logged_in.send_replace(true);
+        self.logged_in.send_replace(Some(account));
     }
 
-    pub(super) fn logged_in(&self) -> watch::Receiver<bool> {
+    pub(super) fn logged_in(&self) -> watch::Receiver<Option<Arc<Account>>> {
         self.logged_in.subscribe()
     }
 

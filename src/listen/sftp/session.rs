@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::keys::{Algorithm, PublicKey};
 use russh::server::{
@@ -42,6 +43,8 @@ pub(super) enum SessionError {
 /// See the module.
 pub(super) struct Client {
     shared: Arc<Shared>,
+    /// How long a reader may stand still.
+    stall: Duration,
     peer: IpAddr,
     pulse: Arc<Pulse>,
     span: Span,
@@ -79,9 +82,16 @@ struct Sftp {
 
 impl Client {
     /// A stranger from `peer`. What happens is logged in `span`.
-    pub(super) fn new(shared: Arc<Shared>, peer: IpAddr, pulse: Arc<Pulse>, span: Span) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        stall: Duration,
+        peer: IpAddr,
+        pulse: Arc<Pulse>,
+        span: Span,
+    ) -> Self {
         Self {
             shared,
+            stall,
             peer,
             pulse,
             span,
@@ -129,7 +139,7 @@ impl Client {
                 channel,
                 closed.clone(),
                 Arc::clone(&self.pulse),
-                self.shared.limits.stall,
+                self.stall,
             ),
         ));
         *subsystem = Subsystem::Sftp(Box::new(Sftp {
@@ -267,7 +277,9 @@ impl Handler for Client {
     }
 
     async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), SessionError> {
-        self.pulse.log_in();
+        if let Some(login) = &self.login {
+            self.pulse.log_in(Arc::clone(&login.account));
+        }
         self.span.in_scope(|| tracing::debug!("session begins"));
         Ok(())
     }
@@ -361,6 +373,11 @@ impl Handler for Client {
         data: &[u8],
         session: &mut Session,
     ) -> Result<(), SessionError> {
+        let ended = |login: &Login| login.account.has_ended();
+        if self.login.as_ref().is_some_and(ended) {
+            // The client is being told. What it has open is cut, and what it still sends counts for nothing.
+            self.channels.clear();
+        }
         let Some(Subsystem::Sftp(sftp)) = self.channels.get_mut(&channel) else {
             return Ok(());
         };

@@ -1,11 +1,57 @@
 //! What the SSH layer agrees to: algorithms, methods, windows. Nothing with SHA-1, nothing compressed.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey};
 use russh::server::Config;
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, mac};
+
+use super::host_key::{self, HostKeyError};
+use crate::config;
+
+/// Who we are to SSH clients.
+#[derive(Clone)]
+pub struct SshIdentity {
+    fingerprints: Vec<String>,
+    settings: Arc<Config>,
+}
+
+impl SshIdentity {
+    /// Reads the host keys, and makes the first one when it is missing and `generate` is set. Blocks on the file system.
+    pub fn load(config: &config::Sftp) -> Result<Self, HostKeyError> {
+        let keys = host_key::load(config)?;
+        Ok(Self {
+            fingerprints: keys.iter().map(host_key::fingerprint).collect(),
+            settings: Arc::new(ssh(keys)),
+        })
+    }
+
+    /// Says what is wrong with the host keys, without making one.
+    pub fn check(config: &config::Sftp) -> Vec<HostKeyError> {
+        host_key::check(config)
+    }
+
+    /// `SHA256:…` of each host key, in the order of the configuration.
+    pub fn fingerprints(&self) -> &[String] {
+        &self.fingerprints
+    }
+
+    /// For one connection.
+    pub(super) fn settings(&self) -> Arc<Config> {
+        Arc::clone(&self.settings)
+    }
+}
+
+impl fmt::Debug for SshIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SshIdentity")
+            .field("fingerprints", &self.fingerprints)
+            .finish_non_exhaustive()
+    }
+}
 
 /// Login methods, offered again after every refusal.
 pub(super) fn methods() -> MethodSet {
@@ -13,7 +59,7 @@ pub(super) fn methods() -> MethodSet {
 }
 
 /// The configuration of every SSH connection.
-pub(super) fn ssh(keys: Vec<PrivateKey>) -> Config {
+fn ssh(keys: Vec<PrivateKey>) -> Config {
     Config {
         server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-rosterd")),
         methods: methods(),

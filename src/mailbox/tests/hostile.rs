@@ -262,9 +262,7 @@ fn what_an_earlier_run_left_in_staging_is_cleared_at_the_start_only() {
         .mailbox
         .begin(&path("/employees.csv"), Start::Truncate)
         .unwrap();
-    let tenants = [Arc::new(tenant("acme", 1))];
-    let clock: SharedClock = Arc::new(SystemClock);
-    Mailboxes::attach(place.dir.path(), &tenants, 1, &clock).unwrap();
+    Mailboxes::attach(settings(place.dir.path(), 1), Arc::new(SystemClock)).unwrap();
     assert_eq!(place.staged(), 1);
     std::mem::forget(upload);
     place.restart();
@@ -274,10 +272,7 @@ fn what_an_earlier_run_left_in_staging_is_cleared_at_the_start_only() {
 #[test]
 fn a_mailbox_that_cannot_be_opened_names_the_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let open = || {
-        let tenants = [Arc::new(tenant("acme", 1))];
-        Mailboxes::open(dir.path(), &tenants, 1, Arc::new(SystemClock))
-    };
+    let open = || Mailboxes::open(settings(dir.path(), 1), Arc::new(SystemClock));
     drop(open().unwrap());
     let images = dir.path().join("mailboxes/acme/sandbox/images");
     std::fs::remove_dir(&images).unwrap();

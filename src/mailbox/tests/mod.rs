@@ -42,6 +42,13 @@ pub(crate) fn tenant(name: &str, quota_bytes: u64) -> Tenant {
     }
 }
 
+/// A configuration with one tenant.
+pub(crate) fn settings(state_dir: &Path, quota_bytes: u64) -> Live<Config> {
+    let mut config = Config::of(state_dir, [tenant("acme", quota_bytes)]);
+    config.limits.file_size_bytes = FILE_SIZE_LIMIT;
+    Live::fixed(Arc::new(config))
+}
+
 /// A state folder with one tenant's mailbox, and what stands for a restart.
 pub(crate) struct Place {
     pub(crate) dir: tempfile::TempDir,
@@ -73,8 +80,8 @@ impl Place {
     }
 
     pub(crate) fn mailboxes(state_dir: &Path, quota_bytes: u64) -> Mailboxes {
-        let tenants = [Arc::new(tenant("acme", quota_bytes))];
-        Mailboxes::open(state_dir, &tenants, FILE_SIZE_LIMIT, Arc::new(SystemClock)).unwrap()
+        let settings = settings(state_dir, quota_bytes);
+        Mailboxes::open(settings, Arc::new(SystemClock)).unwrap()
     }
 
     pub(crate) fn restart(&mut self) {

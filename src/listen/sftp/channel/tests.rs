@@ -8,11 +8,12 @@ use tokio::sync::mpsc;
 
 use super::Channel;
 use crate::clock::SystemClock;
-use crate::config::Tenant;
+use crate::config::{Config, Tenant};
 use crate::listen::login::Account;
 use crate::listen::sftp::packet::{Broken, PACKET_LIMIT_BYTES};
 use crate::listen::sftp::pulse::{Files, Pulse};
 use crate::listen::sftp::reads::ReadJob;
+use crate::live::Live;
 use crate::mailbox::{Mailbox, MailboxPath, Mailboxes};
 use crate::tenant::{Environment, NamePattern, Rights, TenantId};
 
@@ -110,7 +111,7 @@ fn answers(bytes: Bytes) -> Vec<Answer> {
 impl Client {
     async fn new(rights: Rights) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let tenant = Arc::new(Tenant {
+        let tenant = Tenant {
             id: TenantId::parse("acme").unwrap(),
             time_zone: jiff::tz::TimeZone::UTC,
             quota_bytes: 1_000_000,
@@ -118,18 +119,12 @@ impl Client {
             ignore_names: Vec::new(),
             logins: Vec::new(),
             data_sources: Vec::new(),
-        });
-        let mailboxes = Mailboxes::open(
-            folder.path(),
-            &[Arc::clone(&tenant)],
-            10_000_000,
-            Arc::new(SystemClock),
-        )
-        .unwrap();
-        let mailbox = mailboxes
-            .mailbox(&tenant.id, Environment::Production)
-            .unwrap();
-        let account = Account::alone(tenant, rights, Arc::clone(&mailbox));
+        };
+        let id = tenant.id.clone();
+        let settings = Live::fixed(Arc::new(Config::of(folder.path(), [tenant])));
+        let mailboxes = Mailboxes::open(settings, Arc::new(SystemClock)).unwrap();
+        let mailbox = mailboxes.mailbox(&id, Environment::Production).unwrap();
+        let account = Account::alone(rights, Arc::clone(&mailbox));
         let (queue, reads) = mpsc::channel(2);
         let pulse = Pulse::new();
         let mut client = Self {
