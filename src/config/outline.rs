@@ -37,6 +37,7 @@ impl Aspect {
     }
 
     /// The same with a value under a key.
+    #[must_use]
     pub fn with(mut self, key: &str, value: impl Display) -> Self {
         self.key = Some(key.to_owned());
         self.value = value.to_string();

@@ -128,6 +128,7 @@ impl Importer {
     }
 
     /// The same importer under another configuration.
+    #[must_use]
     pub fn under(&self, config: &Config) -> Self {
         let limits = config.limits.reading();
         Self {

@@ -91,6 +91,7 @@ impl Reader {
     }
 
     /// The same program with other limits.
+    #[must_use]
     pub fn with(&self, limits: ReadLimits) -> Self {
         Self::new(self.program.clone(), limits)
     }

@@ -119,7 +119,7 @@ impl Watch {
             self.folders()
                 .insert(path.clone(), (part, Arc::clone(hints)));
             let refused = match self.watcher().as_mut() {
-                Some(watcher) => watcher.watch(&path, mode).err(),
+                Some(kernel) => kernel.watch(&path, mode).err(),
                 None => Some(notify::Error::generic("there is no watcher")),
             };
             watched.paths.push(path);

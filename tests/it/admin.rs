@@ -307,6 +307,7 @@ fn help_keeps_its_words() {
         "",
         "serve",
         "check",
+        "reload",
         "import",
         "runs",
         "run",

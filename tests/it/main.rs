@@ -30,6 +30,7 @@ mod parked;
 mod points;
 mod quota;
 mod reader;
+mod reload;
 mod soak;
 
 mod admin;

@@ -366,6 +366,22 @@ impl Daemon {
         kill_process(Pid::from_child(process), Signal::TERM).unwrap();
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let process = self.process.as_ref().expect("it is not running");
+        kill_process(Pid::from_child(process), Signal::HUP).unwrap();
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it is not running").id()
+    }
+
+    /// Forgets what was logged so far: a test has looked at the errors that it has provoked.
+    pub(crate) fn forgive_errors(&self) {
+        self.log.lock().unwrap().clear();
+    }
+
     /// Waits for its end.
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
         let process = self.process.as_mut().expect("it is not running");

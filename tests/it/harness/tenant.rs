@@ -11,18 +11,20 @@ use super::rosterd;
 pub(crate) const PASSWORD: &str = "correct horse, battery staple";
 
 /// Its hash, made once by the command that admins use.
-static HASH: LazyLock<String> = LazyLock::new(|| {
+static HASH: LazyLock<String> = LazyLock::new(|| hash(PASSWORD));
+
+fn hash(password: &str) -> String {
     let mut command = rosterd()
         .arg("hash-password")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    writeln!(command.stdin.take().unwrap(), "{PASSWORD}").unwrap();
+    writeln!(command.stdin.take().unwrap(), "{password}").unwrap();
     let output = command.wait_with_output().unwrap();
     assert!(output.status.success(), "hash-password: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
-});
+}
 
 /// A tenant file in the making.
 #[derive(Debug, Clone)]
@@ -104,9 +106,10 @@ impl Tenant {
 pub(crate) struct Login {
     user: String,
     environment: &'static str,
-    allow_from: &'static str,
+    allow_from: Vec<&'static str>,
     rights: &'static str,
     authorized_key: Option<String>,
+    hashes: Vec<String>,
 }
 
 impl Login {
@@ -115,10 +118,28 @@ impl Login {
         Self {
             user: user.to_owned(),
             environment: "production",
-            allow_from: "127.0.0.0/8",
+            allow_from: vec!["127.0.0.0/8"],
             rights: r#"["upload", "download", "delete"]"#,
             authorized_key: None,
+            hashes: vec![HASH.clone()],
         }
+    }
+
+    /// With this password in place of [`PASSWORD`].
+    pub(crate) fn password(mut self, password: &str) -> Self {
+        self.hashes = vec![hash(password)];
+        self
+    }
+
+    /// With this password beside [`PASSWORD`].
+    pub(crate) fn also_password(mut self, password: &str) -> Self {
+        self.hashes.push(hash(password));
+        self
+    }
+
+    pub(crate) fn also_from(mut self, network: &'static str) -> Self {
+        self.allow_from.push(network);
+        self
     }
 
     pub(crate) fn sandbox(mut self) -> Self {
@@ -127,7 +148,7 @@ impl Login {
     }
 
     pub(crate) fn only_from_elsewhere(mut self) -> Self {
-        self.allow_from = "203.0.113.0/24";
+        self.allow_from = vec!["203.0.113.0/24"];
         self
     }
 
@@ -143,13 +164,15 @@ impl Login {
 
     fn toml(&self) -> String {
         let mut toml = format!(
-            "\n[[login]]\nuser = \"{}\"\nenvironment = \"{}\"\nrights = {}\nallow_from = [\"{}\"]\n",
+            "\n[[login]]\nuser = \"{}\"\nenvironment = \"{}\"\nrights = {}\nallow_from = {:?}\n",
             self.user, self.environment, self.rights, self.allow_from
         );
         if let Some(key) = &self.authorized_key {
             writeln!(toml, "authorized_keys = [\"{key}\"]").unwrap();
         }
-        writeln!(toml, "[[login.password]]\nhash = \"{}\"", *HASH).unwrap();
+        for hash in &self.hashes {
+            writeln!(toml, "[[login.password]]\nhash = \"{hash}\"").unwrap();
+        }
         toml
     }
 }
