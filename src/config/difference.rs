@@ -218,3 +218,88 @@ impl fmt::Display for Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{AllowFrom, Login, Password, Tenant, outline};
+    use crate::secret::Secret;
+    use crate::tenant::{Environment, Rights, TenantId};
+
+    fn login(hash: &str) -> Login {
+        Login {
+            user: "hr@acme.example".to_owned(),
+            environment: Environment::Production,
+            rights: Rights::ALL,
+            allow_from: AllowFrom::Any,
+            authorized_keys: Vec::new(),
+            passwords: vec![Password {
+                hash: Secret::new(hash.to_owned()),
+                expires: None,
+            }],
+        }
+    }
+
+    fn acme(logins: Vec<Login>) -> Tenant {
+        Tenant {
+            id: TenantId::parse("acme").unwrap(),
+            time_zone: jiff::tz::TimeZone::UTC,
+            quota_bytes: 1,
+            temporary_names: Vec::new(),
+            ignore_names: Vec::new(),
+            logins,
+            data_sources: Vec::new(),
+        }
+    }
+
+    fn between(running: &Config, new: &Config) -> Vec<String> {
+        let mut applied = new.clone();
+        applied.keep_what_needs_a_restart(running);
+        let [running, applied, configured] = [running, &applied, new].map(outline);
+        let difference = Difference::between(&running, &applied, &configured);
+        difference.lines().collect()
+    }
+
+    #[test]
+    fn another_password_is_told_and_not_shown() {
+        let old = Config::of(Path::new("var"), [acme(vec![login("$old")])]);
+        let new = Config::of(Path::new("var"), [acme(vec![login("$new")])]);
+        assert_eq!(
+            between(&old, &new),
+            ["changed login hr@acme.example of acme: password"]
+        );
+        assert_eq!(between(&old, &old), [] as [String; 0]);
+    }
+
+    #[test]
+    fn a_thing_that_comes_or_goes_is_one_line_and_a_setting_has_both_values() {
+        let old = Config::of(Path::new("var"), [acme(vec![login("$old")])]);
+        let mut new = Config::of(Path::new("elsewhere"), []);
+        new.limits.rows = 7;
+        assert_eq!(
+            between(&old, &new),
+            [
+                "changed limits.rows: 2000000 -> 7",
+                "removed login hr@acme.example of acme",
+                "removed tenant acme",
+                "not applied, needs a restart: server.state_dir: var -> elsewhere",
+                "not applied, needs a restart: database.url: var/rosterd.db -> elsewhere/rosterd.db",
+            ]
+        );
+        assert_eq!(
+            between(&new, &old)[..2],
+            ["added login hr@acme.example of acme", "added tenant acme"]
+        );
+    }
+
+    #[test]
+    fn a_tenant_that_is_the_same_stays_the_same_value() {
+        let old = Config::of(Path::new("var"), [acme(vec![login("$old")])]);
+        let mut new = Config::of(Path::new("var"), [acme(vec![login("$old")])]);
+        new.keep_what_needs_a_restart(&old);
+        let [one, other] = [&old, &new].map(|config| config.tenant("acme").unwrap());
+        assert!(std::sync::Arc::ptr_eq(one, other));
+    }
+}

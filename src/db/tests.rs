@@ -154,6 +154,25 @@ async fn the_look_of_a_file_can_be_noted_without_a_delivery() {
 }
 
 #[tokio::test]
+async fn a_job_of_a_data_source_that_is_not_configured_waits() {
+    let bench = Bench::new().await;
+    let me = owner("me");
+    let gone = bench.deliver("acme", "employees").await;
+    let served = bench.deliver("zenith", "employees").await;
+    let sources = ["acme/contractors".to_owned(), "zenith/employees".to_owned()];
+    let lease = async |sources: &[String]| {
+        let job = bench.db.lease_job_among(&me, sources).await.unwrap();
+        job.map(|job| job.delivery)
+    };
+    assert_eq!(lease(&sources).await, Some(served.id));
+    assert_eq!(lease(&sources).await, None);
+    let waiting = ("acme".to_owned(), "employees".to_owned(), 1);
+    assert_eq!(bench.db.queued_jobs().await.unwrap(), [waiting]);
+    let back = ["acme/employees".to_owned()];
+    assert_eq!(lease(&back).await, Some(gone.id));
+}
+
+#[tokio::test]
 async fn one_job_at_a_time_for_a_tenant_and_the_newest_full_file_first() {
     let bench = Bench::new().await;
     let me = owner("me");

@@ -34,6 +34,13 @@ impl Importer {
                 match self.report(&run).await {
                     Ok(true) => break,
                     Ok(false) => {}
+                    Err(ReportError::Mailbox(MailboxError::NotFound)) => {
+                        tracing::warn!(
+                            import_run.id = run,
+                            "a tenant is not told of a run now, because its mailbox or its /errors is not there any more"
+                        );
+                        break;
+                    }
                     Err(error) => {
                         tracing::error!(
                             import_run.id = run,

@@ -152,3 +152,54 @@ fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::live::Holder;
+    use crate::mailbox::Start;
+    use crate::mailbox::tests::{path, tenant};
+
+    fn change(mailboxes: &Mailboxes, holder: &Holder<Config>, config: Config) {
+        mailboxes.add(mailboxes.open_new(&config).unwrap());
+        holder.replace(Arc::new(config));
+        mailboxes.retire();
+    }
+
+    #[test]
+    fn a_tenant_that_goes_and_comes_back_has_one_ledger_as_long_as_an_upload_lives() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = |quota| Config::of(dir.path(), [tenant("acme", quota)]);
+        let nobody = || Config::of(dir.path(), []);
+        let holder = Holder::new(Arc::new(config(100)));
+        let mailboxes = Mailboxes::open(holder.live(), Arc::new(SystemClock)).unwrap();
+        let acme = TenantId::parse("acme").unwrap();
+        let find = || mailboxes.mailbox(&acme, Environment::Production);
+        let mailbox = find().unwrap();
+        let mut upload = mailbox
+            .begin(&path("/employees.csv"), Start::Truncate)
+            .unwrap();
+        upload.write(&[0; 60]).unwrap();
+        drop(mailbox);
+
+        change(&mailboxes, &holder, nobody());
+        assert!(find().is_none());
+        assert_eq!(mailboxes.iter().count(), 0);
+        change(&mailboxes, &holder, config(80));
+        let mailbox = find().unwrap();
+        assert_eq!((mailbox.used_bytes(), mailbox.quota_bytes()), (60, 80));
+        assert!(
+            upload.write(&[0; 21]).is_err(),
+            "the new quota counts at once"
+        );
+        drop(upload);
+        assert_eq!(mailbox.used_bytes(), 0);
+        drop(mailbox);
+
+        // And nothing is kept of those that nobody uses.
+        change(&mailboxes, &holder, nobody());
+        mailboxes.retire();
+        assert_eq!(read(&mailboxes.retired).len(), 0);
+    }
+}

@@ -591,9 +591,13 @@ fn many_reloads_leak_nothing() {
         if number.is_multiple_of(2) {
             daemon.configure(&globex());
             daemon.configure(&Tenant::named("acme").quota("40MB"));
+            daemon.replace_in_config("\"server.", "\"other.");
+            daemon.replace_in_config("ssh_host_ed25519", "ssh_host_other");
         } else {
             daemon.unconfigure("globex");
             daemon.configure(&Tenant::named("acme"));
+            daemon.replace_in_config("\"other.", "\"server.");
+            daemon.replace_in_config("ssh_host_other", "ssh_host_ed25519");
         }
         daemon.reload();
     };
