@@ -573,6 +573,15 @@ fn held(daemon: &Daemon) -> Held {
     }
 }
 
+/// What it holds, once that has stayed the same for a moment.
+fn settled(daemon: &Daemon) -> Held {
+    let mut seen = None;
+    wait_for("two looks that show the same", || {
+        let now = held(daemon);
+        (seen.replace(now) == Some(now) && now.watches > 0).then_some(now)
+    })
+}
+
 fn resident_kilobytes(daemon: &Daemon) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
     let line = status
@@ -601,16 +610,17 @@ fn many_reloads_leak_nothing() {
         }
         daemon.reload();
     };
+    let at_start = settled(&daemon);
     // The first ones fill pools and caches.
     for number in 0..10 {
         alternate(number);
     }
-    let mut seen = None;
-    let before = wait_for("two looks that show the same", || {
-        let now = held(&daemon);
-        (seen.replace(now) == Some(now)).then_some(now)
-    });
+    let before = settled(&daemon);
     let resident = resident_kilobytes(&daemon);
+    assert_eq!(
+        before.watches, at_start.watches,
+        "the removed tenant is watched still"
+    );
     for number in 0..reloads {
         alternate(number);
         if number % 100 == 99 {
