@@ -9,6 +9,7 @@ use crate::harness::sender::Key;
 use crate::harness::staff::Staff;
 use crate::harness::tenant::{Login, PASSWORD, Source, Tenant};
 use crate::harness::{Client, Daemon, Port, Reply, test_file, wait_for, wait_until};
+use crate::wire::ftps::{Data, Ftps};
 
 /// Half of it must be more than the buffers between a client and us.
 const LARGE: usize = 40_000;
@@ -41,6 +42,14 @@ impl Daemon {
     fn reload(&self) -> Value {
         let reply = self.run(&["reload", "--json"]).succeeded();
         serde_json::from_slice(&reply.stdout).unwrap()
+    }
+
+    /// An upload over FTPS of which half has come.
+    fn half_way(&self, path: &str, file: &[u8]) -> (Ftps, Data) {
+        let mut session = Ftps::log_in(self, Port::Explicit, "key@acme.example", PASSWORD);
+        let mut data = session.transfer(&format!("STOR {path}"));
+        data.send(&file[..file.len() / 2]);
+        (session, data)
     }
 
     fn stay(&self, user: &str) -> Staying {
@@ -316,12 +325,12 @@ fn a_removed_login_is_ended_during_its_upload_and_leaves_nothing() {
     let daemon = Daemon::start([acme.clone().login(with_key)]);
     let yesterday = Staff::of(30).csv();
     daemon.deliver("acme", "/data/employees.csv", &yesterday);
-    let today = daemon.local_file("today.csv", Staff::of(LARGE).csv());
+    let bytes = Staff::of(LARGE).csv();
+    let today = daemon.local_file("today.csv", &bytes);
 
     // Given an upload over FTPS and one over SFTP, both half way, by a login that goes.
     let sender = daemon.sender("acme").named("key@acme.example");
-    let mut ftps = sender.cut(Port::Explicit, "listen", "/data/employees.csv", &today);
-    daemon.wait_for_bytes_in_staging();
+    let (mut ftps, data) = daemon.half_way("/data/employees.csv", bytes.as_ref());
     let batch = format!("put {} /employees.csv\n", today.display());
     let sftp = Client::spawn(&mut sender.limited_sftp(&key, 4000, &batch));
     wait_until("two uploads in staging", || {
@@ -336,12 +345,13 @@ fn a_removed_login_is_ended_during_its_upload_and_leaves_nothing() {
     assert_eq!(report["sessions_ended"], 2, "{report}");
     assert_eq!(report["removed"][0]["name"], "key@acme.example");
 
-    writeln!(ftps.process().stdin.as_mut().unwrap()).unwrap();
-    let reply = ftps.wait().succeeded().text();
+    let reply = ftps.hear();
+    assert_eq!(reply.code, 421, "{reply:?}");
     assert!(
-        reply.contains("421 Your login was changed or removed"),
-        "{reply}"
+        reply.text.contains("Your login was changed or removed"),
+        "{reply:?}"
     );
+    drop(data);
     sftp.wait().refused("your login was changed or removed");
     daemon.wait_for_empty_staging();
     let data = daemon.mailbox("acme").join("data");
@@ -375,13 +385,11 @@ fn running_uploads_of_unchanged_logins_survive_and_quota_counts_at_once() {
     let login = Login::named("key@acme.example").authorized_key(&key.public);
     let acme = || Tenant::named("acme").login(login.clone());
     let daemon = Daemon::start([acme(), globex()]);
-    let today = daemon.local_file("today.csv", Staff::of(LARGE).csv());
+    let bytes = Staff::of(LARGE).csv();
+    let bytes: &[u8] = bytes.as_ref();
+    let today = daemon.local_file("today.csv", bytes);
     let sender = daemon.sender("acme").named("key@acme.example");
-    let mut ftps = sender.cut(Port::Explicit, "whole", "/data/employees.csv", &today);
-    let mut said = BufReader::new(ftps.process().stdout.take().unwrap());
-    let mut half = String::new();
-    said.read_line(&mut half).unwrap();
-    assert_eq!(half.trim(), "half");
+    let (mut ftps, mut data) = daemon.half_way("/data/employees.csv", bytes);
     let batch = format!("put {} /employees.csv\n", today.display());
     let sftp = Client::spawn(&mut sender.limited_sftp(&key, 20_000, &batch));
     wait_until("two uploads in staging", || daemon.staged().len() == 2);
@@ -400,28 +408,22 @@ fn running_uploads_of_unchanged_logins_survive_and_quota_counts_at_once() {
     let report = daemon.reload();
     assert_eq!(report["sessions_ended"], 0, "{report}");
 
-    writeln!(ftps.process().stdin.as_mut().unwrap()).unwrap();
-    let mut reply = String::new();
-    said.read_to_string(&mut reply).unwrap();
-    assert!(reply.starts_with("226 Received"), "{reply}");
-    ftps.wait().succeeded();
+    data.send(&bytes[bytes.len() / 2..]);
+    data.finish();
+    let reply = ftps.hear();
+    assert_eq!(reply.code, 226, "{reply:?}");
     sftp.wait().succeeded();
     daemon.wait_for_rest();
     assert_eq!(daemon.roster("acme").0.len(), LARGE);
 
     // An upload that is coming meets the new quota at its next byte.
     let others = || acme().source(Source::named("others", "others.csv"));
-    let mut ftps = sender.cut(Port::Explicit, "whole", "/data/others.csv", &today);
-    let mut said = BufReader::new(ftps.process().stdout.take().unwrap());
-    said.read_line(&mut half).unwrap();
-    daemon.wait_for_bytes_in_staging();
+    let (mut ftps, mut data) = daemon.half_way("/data/others.csv", bytes);
     daemon.configure(&others().quota("100kB"));
     daemon.reload();
-    writeln!(ftps.process().stdin.as_mut().unwrap()).unwrap();
-    let mut reply = String::new();
-    said.read_to_string(&mut reply).unwrap();
-    assert!(reply.starts_with("552 "), "{reply}");
-    drop(ftps.wait());
+    // The server stops listening when it has said why.
+    drop(data.try_send(&bytes[bytes.len() / 2..]));
+    assert_eq!(ftps.hear().code, 552);
 }
 
 #[test]
