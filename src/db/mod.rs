@@ -11,6 +11,7 @@ mod finding;
 mod held_change;
 mod job;
 mod person;
+mod retry;
 mod roster_version;
 mod run;
 mod seen_file;
@@ -33,7 +34,8 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, Trans
 pub use delivery::{NewDelivery, NewKind, Recorded};
 pub use job::{Claim, GivenUp};
 pub use person::Page;
-pub use run::{Decision, Retrying};
+pub use retry::Retrying;
+pub use run::Decision;
 pub use seen_file::Seen;
 pub use settle::Verdict;
 
