@@ -195,7 +195,7 @@ pub(super) async fn waiting(db: &Db, config: &Config) -> Vec<Waiting> {
         Ok(queued) => queued,
         Err(error) => {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = telemetry::chain(&error),
                 "cannot find out which jobs wait"
             );
             return Vec::new();

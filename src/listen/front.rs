@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::config::{Aspect, Config, Ftps, Limits, Problem, outline};
 use crate::listen::sftp::SshIdentity;
 use crate::listen::tls::TlsIdentity;
+use crate::telemetry::chain;
 
 /// See the module.
 #[derive(Debug)]
@@ -115,15 +116,8 @@ impl Front {
 }
 
 fn problem(file: &Path, key: &str, error: &dyn Error) -> Problem {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        message.push_str(": ");
-        message.push_str(&error.to_string());
-        source = error.source();
-    }
     Problem {
         key: Some(key.to_owned()),
-        ..Problem::of_file(file, message)
+        ..Problem::of_file(file, chain(error))
     }
 }
