@@ -13,9 +13,9 @@ pub struct ReadLimits {
     pub columns: usize,
     /// Bytes in a cell.
     pub cell_length_bytes: usize,
-    /// Address space of the child process.
+    /// Memory that the child process may make its own.
     pub memory_bytes: u64,
-    /// Wall and CPU time of the child process.
+    /// CPU time of the child process. By the clock it may take some times as long, because the machine has other things to do.
     pub time: Duration,
 }
 
@@ -25,7 +25,7 @@ impl Default for ReadLimits {
             rows: 2_000_000,
             columns: 512,
             cell_length_bytes: 32 * 1024,
-            memory_bytes: 512 * 1024 * 1024,
+            memory_bytes: 256 << 20,
             time: Duration::from_mins(2),
         }
     }

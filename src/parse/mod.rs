@@ -10,6 +10,7 @@ pub mod date;
 pub mod field;
 pub mod finding;
 pub mod limits;
+mod package;
 pub mod photo;
 pub mod read;
 pub mod record;

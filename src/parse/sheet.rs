@@ -12,6 +12,7 @@ use calamine::{
 };
 
 use crate::parse::finding::{Finding, code};
+use crate::parse::package::damaged;
 use crate::parse::read::{Stop, Table};
 use crate::parse::wire::{CellKind, RawRow};
 
@@ -174,14 +175,6 @@ fn several(names: &[String]) -> Finding {
             shown.join(", ")
         ),
         "Leave only the sheet with the employees, or hide the others.",
-    )
-}
-
-fn damaged() -> Finding {
-    Finding::file(
-        code::FORMAT_ERROR,
-        "The workbook is damaged or not complete.",
-        "Open it in Excel, save it again as .xlsx and send that, or export CSV (UTF-8).",
     )
 }
 

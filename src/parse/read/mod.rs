@@ -6,14 +6,16 @@ use crate::parse::finding::{Finding, code};
 use crate::parse::limits::ReadLimits;
 use crate::parse::sniff::{Format, sniff};
 use crate::parse::wire::{CellKind, Encoder, RawRow};
-use crate::parse::{csv, sheet};
+use crate::parse::{csv, package, sheet};
 
 /// Reads a file and writes its header, its rows and the end, or why it is refused. The error is that of `input` or `out`.
 pub fn read<R: Read + Seek, W: Write>(mut input: R, limits: &ReadLimits, out: W) -> io::Result<()> {
     let mut table = Table::new(out, limits);
     let read = match sniff(&mut input)? {
         Ok(Format::Text { start }) => csv::read(&mut input, start, &mut table),
-        Ok(Format::Xlsx) => sheet::read_xlsx(input, &mut table),
+        Ok(Format::Xlsx) => {
+            package::examine(&mut input).and_then(|()| sheet::read_xlsx(input, &mut table))
+        }
         Ok(Format::Xls) => sheet::read_xls(input, &mut table),
         Err(refusal) => Err(Stop::from(refusal)),
     };
