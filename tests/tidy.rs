@@ -349,6 +349,7 @@ fn one_foreign_crate_has_one_home() {
         ("russh", &["listen/sftp/", "listen/host_key.rs"]),
         ("notify", &["intake/watch.rs"]),
         ("calamine", &["parse/"]),
+        ("zip", &["parse/"]),
         ("csv", &["parse/", "report/", "export/"]),
         ("sqlx", &["db/", "daemon/"]),
         ("axum", &["web/"]),

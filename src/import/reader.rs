@@ -219,10 +219,11 @@ async fn watch(
         () = sleep_until(deadline) => {}
     }
     child.kill();
-    match timeout(GRACE, child.ended()).await {
-        Ok(status) => drop(status?),
+    if let Ok(status) = timeout(GRACE, child.ended()).await {
+        status?;
+    } else {
         // A disk that hangs keeps even a killed process; this worker has better things to do.
-        Err(_) => tracing::warn!("a reader that was killed has not ended yet"),
+        tracing::warn!("a reader that was killed has not ended yet");
     }
     Ok(End::TimedOut)
 }

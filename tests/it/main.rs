@@ -10,6 +10,7 @@
     reason = "the allowance of .clippy.toml covers #[test] bodies only, and the harness is test code too"
 )]
 
+mod forge;
 mod harness;
 mod wire;
 
@@ -20,6 +21,7 @@ mod openssh;
 
 mod chaos;
 mod child;
+mod containment;
 mod crash;
 mod damage;
 mod drain;

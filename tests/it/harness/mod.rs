@@ -360,6 +360,22 @@ impl Daemon {
         self.process.as_ref().expect("it is not running").id()
     }
 
+    /// The most memory it has held at once.
+    pub(crate) fn most_memory_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process_id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmHWM:"))
+            .unwrap();
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<u64>()
+            .unwrap()
+            * 1024
+    }
+
     /// SIGTERM, without waiting.
     pub(crate) fn ask_to_end(&self) {
         let process = self.process.as_ref().expect("it is not running");
