@@ -33,6 +33,7 @@ mod points;
 mod quota;
 mod reader;
 mod reload;
+mod rights;
 mod soak;
 
 mod admin;

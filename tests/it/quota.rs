@@ -1,7 +1,11 @@
 //! Promise 4: the quota is exact, under any number of parallel uploads.
 
-use crate::harness::tenant::Tenant;
-use crate::harness::{Client, Daemon, Reply, files_below, photo, wait_until};
+use std::time::{Duration, Instant};
+
+use crate::harness::tenant::{PASSWORD, Tenant};
+use crate::harness::{Client, Daemon, Port, Reply, files_below, photo, wait_until};
+use crate::wire::ftps::Ftps;
+use crate::wire::sftp::Sftp;
 
 const QUOTA: u64 = 1_000_000;
 
@@ -99,4 +103,62 @@ fn what_lies_there_counts_after_a_restart_and_what_is_removed_does_not() {
     sender.sftp("rm /images/a.bmp\n").succeeded();
     sender.upload("/images/b.bmp", &photo).succeeded();
     wait_for_used(&daemon, 600_000);
+}
+
+#[test]
+fn a_part_that_ran_into_the_quota_leaves_room_for_the_next_night() {
+    let daemon = Daemon::start([Tenant::named("acme").quota("1MB")]);
+    let user = "hr@acme.example";
+    let mut ftps = Ftps::log_in(&daemon, Port::Implicit, user, PASSWORD);
+    let mut sftp = Sftp::log_in(&daemon, user, PASSWORD);
+    let too_much = photo::bmp_of(1_500_000);
+    for part in ["/data/employees.csv.part", "/images/face.bmp.part"] {
+        assert_eq!(ftps.store(part, &too_much).code, 552);
+        wait_for_used(&daemon, 0);
+        let handle = sftp.open(part);
+        let written = sftp.write(&handle, 0, &too_much);
+        assert!(written.message.starts_with("Over quota"), "{written:?}");
+        assert!(!sftp.close(&handle).is_ok());
+        wait_for_used(&daemon, 0);
+    }
+    assert_eq!(bytes_on_disk(&daemon), 0);
+
+    // What a broken connection left is still there to be resumed, and stays when the rest does not fit.
+    let mut data = ftps.transfer("STOR /images/face.bmp.part");
+    data.send(&too_much[..300_000]);
+    data.reset();
+    assert_eq!(ftps.hear().code, 426);
+    let part = daemon.mailbox("acme").join("images/face.bmp.part");
+    let kept = std::fs::metadata(&part).unwrap().len();
+    assert!((200_000..=300_000).contains(&kept), "{kept}");
+    wait_for_used(&daemon, kept);
+    assert_eq!(ftps.ask(&format!("REST {kept}")).code, 350);
+    let rest = ftps.store("/images/face.bmp.part", &too_much);
+    assert_eq!(rest.code, 552, "{rest:?}");
+    wait_for_used(&daemon, kept);
+    assert_eq!(
+        ftps.store("/images/face.bmp", &photo::bmp_of(700_000)).code,
+        226
+    );
+    daemon.wait_for_rest();
+}
+
+#[test]
+fn a_refused_sender_that_goes_on_sending_does_not_keep_the_room_from_others() {
+    let daemon = Daemon::start([Tenant::named("acme").quota("1MB")]);
+    let user = "hr@acme.example";
+    let mut one = Ftps::log_in(&daemon, Port::Explicit, user, PASSWORD);
+    let mut other = Ftps::log_in(&daemon, Port::Explicit, user, PASSWORD);
+    let mut data = one.transfer("STOR /images/too-much.bmp");
+    data.send(&photo::bmp_of(1_500_000));
+
+    // The daemon would listen to it for ten seconds more.
+    let refused = Instant::now();
+    wait_for_used(&daemon, 0);
+    assert!(refused.elapsed() < Duration::from_secs(8));
+    let whole = photo::bmp_of(1_000_000);
+    assert_eq!(other.store("/images/whole.bmp", &whole).code, 226);
+    data.finish();
+    assert_eq!(one.hear().code, 552);
+    daemon.wait_for_rest();
 }

@@ -155,8 +155,8 @@ impl Writer {
         self.log.failed(error);
     }
 
-    /// Returns when nothing is left of it: the sender may begin anew at once.
-    async fn discard(&mut self) {
+    /// Throws the upload away, and returns when nothing is left of it: the sender may begin anew at once.
+    pub(super) async fn discard(&mut self) {
         if let Err(error) = self.settle().await {
             tracing::debug!(%error, "the last write of a cut upload failed");
         }

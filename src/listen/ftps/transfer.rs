@@ -82,6 +82,8 @@ impl Session {
                     Ok(received)
                 }
                 Err(cut @ Cut::Mailbox(_)) => {
+                    // What it had reserved is for others from now on, however long the sender goes on.
+                    writer.discard().await;
                     patience
                         .unless_stopped(async {
                             pump::hear_out(stream).await;

@@ -334,6 +334,12 @@ impl Daemon {
             .collect()
     }
 
+    /// How many lines it has logged that hold these words.
+    pub(crate) fn lines_with(&self, words: &str) -> usize {
+        let log = self.log.lock().unwrap();
+        log.iter().filter(|line| line.contains(words)).count()
+    }
+
     /// The whole log as text.
     pub(crate) fn log_text(&self) -> String {
         self.log.lock().unwrap().join("\n")

@@ -152,6 +152,11 @@ impl Login {
         self
     }
 
+    pub(crate) fn upload_only(mut self) -> Self {
+        self.rights = r#"["upload"]"#;
+        self
+    }
+
     pub(crate) fn download_only(mut self) -> Self {
         self.rights = r#"["download"]"#;
         self
