@@ -9,6 +9,7 @@ mod beneath;
 mod change;
 mod coverage;
 mod fault;
+mod in_place;
 pub mod layout;
 pub mod path;
 pub mod placement;
@@ -43,9 +44,10 @@ use crate::clock::SharedClock;
 use crate::config::{Config, Tenant};
 use crate::live::Live;
 use crate::mailbox::arrival::Mint;
+use crate::mailbox::in_place::Slot;
 use crate::mailbox::layout::Layout;
 use crate::mailbox::quota::Ledger;
-use crate::mailbox::upload::Slot;
+
 use crate::tenant::{Environment, TenantId};
 
 /// A mailbox that cannot be opened.

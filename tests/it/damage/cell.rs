@@ -100,6 +100,7 @@ impl Lane {
     }
 
     /// After a restart.
+    #[cfg(feature = "failpoints")]
     pub(super) fn restarted(&mut self) {
         self.session = None;
         self.mark = 0;
