@@ -10,26 +10,22 @@ mod delivery;
 mod finding;
 mod held_change;
 mod job;
+mod open;
 mod person;
 mod retry;
 mod roster_version;
 mod run;
 mod seen_file;
 mod settle;
+mod snapshot;
 
 use std::borrow::Cow;
-use std::fs::OpenOptions;
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, Transaction};
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::SqlitePool;
+use sqlx::{Sqlite, Transaction};
 
 pub use delivery::{NewDelivery, NewKind, Recorded};
 pub use job::{Claim, GivenUp};
@@ -38,17 +34,10 @@ pub use retry::Retrying;
 pub use run::Decision;
 pub use seen_file::Seen;
 pub use settle::Verdict;
+pub use snapshot::{Copied, Live, Snapshot};
 
 use crate::clock::SharedClock;
 use crate::failpoint::{self, Point};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-
-/// `PRAGMA application_id` of a database of ours, set by the first migration.
-const APPLICATION_ID: i64 = 0x726f_7374;
-/// How long a writer waits for one in another process; the longest is an apply of a whole roster.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-const READERS: u32 = 4;
 
 /// The database.
 #[derive(Debug, Clone)]
@@ -83,8 +72,21 @@ pub enum DbError {
         #[source]
         source: MigrateError,
     },
+    /// At the start after an unclean end, or on the way.
+    #[error("the database {path} is damaged ({detail}): {RESTORE}")]
+    Damaged { path: PathBuf, detail: String },
+    #[error(
+        "another process has kept the database locked for too long: let it finish, or end it, and try again (`fuser` with the database's file names it)"
+    )]
+    Busy(#[source] sqlx::Error),
+    #[error("the disk of the database is full: make room")]
+    Full(#[source] sqlx::Error),
+    #[error("the database is on a read-only disk, or rosterd's user may not write it")]
+    ReadOnly(#[source] sqlx::Error),
+    #[error("the database is damaged: {RESTORE}")]
+    Malformed(#[source] sqlx::Error),
     #[error("a database statement failed")]
-    Statement(#[from] sqlx::Error),
+    Statement(#[source] sqlx::Error),
     /// Written by something else than this version.
     #[error("the database holds a value in {column} that rosterd did not write")]
     Value { column: &'static str },
@@ -96,63 +98,38 @@ pub enum DbError {
     RosterMoved,
 }
 
-impl Db {
-    /// Opens the database at `path`, made when missing and brought up to date when old.
-    pub async fn open(path: &Path, clock: SharedClock) -> Result<Self, DbError> {
-        let refuse = |source| open_error(path, source);
-        let plain = SqliteConnectOptions::new()
-            .filename(path)
-            .busy_timeout(BUSY_TIMEOUT);
-        create(path).map_err(|source| refuse(source.into()))?;
-        // Looked at before anything is set, which would write into somebody else's file.
-        let mut look = plain.connect().await.map_err(refuse)?;
-        let is_ours = is_ours(&mut look).await.map_err(refuse)?;
-        look.close().await.map_err(refuse)?;
-        if !is_ours {
-            return Err(DbError::Foreign {
-                path: path.to_owned(),
-            });
-        }
-        let options = plain
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .pragma("cache_size", "-8000");
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(BUSY_TIMEOUT * 4)
-            .connect_with(options.clone())
-            .await
-            .map_err(refuse)?;
-        match MIGRATIONS.run(&writer).await {
-            Ok(()) => {}
-            Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
-                return Err(DbError::Newer {
-                    path: path.to_owned(),
-                });
-            }
-            Err(source) => {
-                return Err(DbError::Migrate {
-                    path: path.to_owned(),
-                    source,
-                });
-            }
-        }
-        let reader = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(BUSY_TIMEOUT)
-            .connect_with(options)
-            .await
-            .map_err(refuse)?;
-        Ok(Self {
-            reader,
-            writer,
-            clock,
-        })
-    }
+/// What helps against damage.
+const RESTORE: &str = "stop rosterd, move the database and the state folder away, and bring the last backup back with `rosterd restore DIR`";
 
+impl From<sqlx::Error> for DbError {
+    fn from(source: sqlx::Error) -> Self {
+        match primary_code(&source) {
+            _ if is_without_room(&source) => Self::Full(source),
+            Some(5 | 6) => Self::Busy(source),
+            Some(8) => Self::ReadOnly(source),
+            Some(11 | 26) => Self::Malformed(source),
+            None if matches!(source, sqlx::Error::PoolTimedOut) => Self::Busy(source),
+            _ => Self::Statement(source),
+        }
+    }
+}
+
+/// `SQLite`'s primary result code: BUSY 5, LOCKED 6, READONLY 8, CORRUPT 11, NOTADB 26.
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    Some(code(error)? & 0xff)
+}
+
+/// FULL, or `IOERR_SHMSIZE`: on a full disk not even the index of the write-ahead log can be made.
+fn is_without_room(error: &sqlx::Error) -> bool {
+    matches!(code(error), Some(13 | 4874))
+}
+
+fn code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code().map(Cow::into_owned)?;
+    code.parse().ok()
+}
+
+impl Db {
     /// Whether the database answers, for `/readyz`.
     pub async fn ping(&self) -> Result<(), DbError> {
         sqlx::query("SELECT 1").execute(&self.reader).await?;
@@ -173,45 +150,6 @@ impl Db {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
-}
-
-fn open_error(path: &Path, source: sqlx::Error) -> DbError {
-    let path = path.to_owned();
-    let code = source
-        .as_database_error()
-        .and_then(|error| error.code().map(Cow::into_owned));
-    // SQLITE_NOTADB
-    if code.as_deref() == Some("26") {
-        DbError::Foreign { path }
-    } else {
-        DbError::Open { path, source }
-    }
-}
-
-/// Makes an empty file that only rosterd's user can read, if there is none; `SQLite` gives its other files the same mode.
-fn create(path: &Path) -> io::Result<()> {
-    let created = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match created {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Whether the file is ours or still empty.
-async fn is_ours(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    let id: i64 = sqlx::query_scalar("PRAGMA application_id")
-        .fetch_one(&mut *connection)
-        .await?;
-    let strangers: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE '\\_sqlx\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(id == APPLICATION_ID || (id == 0 && strangers == 0))
 }
 
 /// Passes a fail point before a statement, which may fail there.

@@ -1,9 +1,12 @@
 //! Every statement of every table, run against a real database.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnectOptions;
 
 use super::*;
 use crate::clock::ManualClock;
