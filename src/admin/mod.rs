@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::clock::SystemClock;
 use crate::config::{Config, ConfigError, Problem};
-use crate::daemon::{self, Core};
+use crate::daemon::{self, Core, StartError};
 use crate::db::Db;
 use crate::telemetry;
 use crate::tenant::Environment;
@@ -126,17 +126,13 @@ pub fn main() -> ExitCode {
     match answer {
         Ok(ending) => ending.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => match error.downcast_ref() {
-            Some(daemon::StartError::Config(error)) => {
-                complain_about_config(error);
-                ExitCode::from(2)
+        Err(error) => {
+            match error.downcast_ref() {
+                Some(StartError::Config(error)) => complain_about_config(error),
+                _ => complain(&format!("rosterd: {error:#}")),
             }
-            start => {
-                let code = if start.is_some() { 2 } else { 1 };
-                complain(&format!("rosterd: {error:#}"));
-                ExitCode::from(code)
-            }
-        },
+            ExitCode::from(if error.is::<StartError>() { 2 } else { 1 })
+        }
     }
 }
 
@@ -197,7 +193,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 async fn open_core(config: Config) -> anyhow::Result<Core> {
     telemetry::log_problems_to_stderr();
     daemon::own_state_dir(&config.server.state_dir)?;
-    Core::attach(config).await
+    Ok(Core::attach(config).await.map_err(StartError::of)?)
 }
 
 /// One JSON document, for people's eyes too.
@@ -207,8 +203,14 @@ fn json<T: serde::Serialize>(document: &T) -> anyhow::Result<String> {
 
 /// The database, for commands that only read.
 async fn open_db(config: &Config) -> anyhow::Result<Db> {
-    if let Some(folder) = config.database.path.parent() {
-        std::fs::create_dir_all(folder)?;
+    let path = &config.database.path;
+    if !path.is_file() {
+        // It will be made, and must be the daemon's.
+        daemon::own_state_dir(&config.server.state_dir)?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(daemon::at(folder))?;
+        }
     }
-    Ok(Db::open(&config.database.path, Arc::new(SystemClock)).await?)
+    let db = Db::open(path, Arc::new(SystemClock)).await;
+    Ok(db.map_err(StartError::of)?)
 }

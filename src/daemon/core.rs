@@ -85,18 +85,30 @@ fn deposit_into(mailboxes: Arc<Mailboxes>) -> Deposit {
     })
 }
 
-/// Makes the state folder if it is missing, and makes sure that it is this user's.
+/// A folder in the state folder for as long as a restore puts things in place.
+pub const RESTORING: &str = "restoring";
+
+/// Makes the state folder if it is missing, and makes sure that it is this user's and whole.
 pub fn own_state_dir(path: &Path) -> Result<(), StartError> {
+    if std::fs::metadata(path).is_ok_and(|it| !it.is_dir()) {
+        return Err(StartError::NotFolder {
+            path: path.to_owned(),
+        });
+    }
     std::fs::create_dir_all(path).map_err(at(path))?;
     let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path).map_err(at(path))?);
     let user = rustix::process::geteuid().as_raw();
-    if owner == user {
-        Ok(())
-    } else {
-        Err(StartError::NotOwner {
+    if owner != user {
+        return Err(StartError::NotOwner {
             path: path.to_owned(),
             owner,
             user,
-        })
+        });
     }
+    if path.join(RESTORING).try_exists().map_err(at(path))? {
+        return Err(StartError::HalfRestored {
+            path: path.to_owned(),
+        });
+    }
+    Ok(())
 }

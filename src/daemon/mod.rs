@@ -3,23 +3,23 @@
 mod control;
 mod core;
 mod hints;
+mod lock;
 mod reload;
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rustix::fs::FlockOperation;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::control::{AskError, Question, ask};
-pub use self::core::{Core, own_state_dir};
+pub use self::core::{Core, RESTORING, own_state_dir};
+pub use self::lock::StateLock;
 pub use self::reload::{Report, Waiting};
 use control::{Answers, Control};
 use hints::Hints;
@@ -67,23 +67,37 @@ pub enum StartError {
         owner: u32,
         user: u32,
     },
-    #[error("another rosterd serves the state folder {path}: stop that one first")]
-    Taken { path: PathBuf },
+    #[error("{path} is no folder, and server.state_dir must name one")]
+    NotFolder { path: PathBuf },
+    #[error("another rosterd{} has the state folder {path}: stop that one first", .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    Taken { path: PathBuf, pid: Option<u32> },
+    #[error(
+        "a restore into the state folder {path} was not finished: move {path} and the database away, and run `rosterd restore` again"
+    )]
+    HalfRestored { path: PathBuf },
     /// A part did not start; the source says which and what to do.
     #[error("cannot start")]
     Part(#[source] anyhow::Error),
 }
 
+impl StartError {
+    /// What keeps the parts from being opened, as such.
+    pub fn of(error: impl Into<anyhow::Error>) -> Self {
+        match error.into().downcast::<Self>() {
+            Ok(error) => error,
+            Err(error) => Self::Part(error),
+        }
+    }
+}
+
 /// Runs with `config`, which was read from `file`, until a signal ends it, or a task ends that should not.
 pub async fn serve(file: &Path, config: Config) -> anyhow::Result<()> {
     telemetry::log_to_stderr(config.log.format);
-    let daemon = Daemon::start(file, config).await.map_err(|error| {
-        match error.downcast::<StartError>() {
-            Ok(error) => error,
-            Err(error) => StartError::Part(error),
-        }
-    })?;
-    daemon.run().await
+    Daemon::start(file, config)
+        .await
+        .map_err(StartError::of)?
+        .run()
+        .await
 }
 
 /// Everything that runs, by stage, in the order in which it is drained.
@@ -104,6 +118,7 @@ impl Daemon {
         let hangup = signal(SignalKind::hangup())?;
         own_state_dir(&config.server.state_dir)?;
         let lock = StateLock::take(&config.server.state_dir)?;
+        check_after_a_crash(&config, &lock).await?;
         raise_open_files(&config);
         let metrics = telemetry::install_metrics()?;
         let front = Front::load(config, file, None)
@@ -333,6 +348,20 @@ fn answers(reload: mpsc::Sender<oneshot::Sender<Report>>) -> Answers {
     })
 }
 
+/// Looks for damage in the database when the last daemon came to no orderly end: a power loss on a disk that lies can leave it half-written.
+async fn check_after_a_crash(config: &Config, lock: &StateLock) -> anyhow::Result<()> {
+    let path = &config.database.path;
+    if lock.was_left() && path.try_exists().map_err(at(path))? {
+        tracing::warn!("the last rosterd here came to no orderly end: checking the database");
+        let started = std::time::Instant::now();
+        Db::check(path).await?;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(duration_ms, "the database is sound");
+    }
+    lock.clear_at_the_end();
+    Ok(())
+}
+
 /// Takes as many open files as the system grants, and says so if that is too few for `limits.connections`.
 fn raise_open_files(config: &Config) {
     /// For the database, the archive, the mailboxes' folders and the readers.
@@ -356,42 +385,8 @@ fn raise_open_files(config: &Config) {
     }
 }
 
-/// Held while a daemon serves a state folder, so that no second one does.
-#[derive(Debug)]
-struct StateLock {
-    _file: File,
-}
-
-impl StateLock {
-    fn take(state_dir: &Path) -> Result<Self, StartError> {
-        let path = state_dir.join("daemon.lock");
-        let file = File::create(&path).map_err(at(&path))?;
-        match lock(&file) {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::Taken {
-                path: state_dir.to_owned(),
-            }),
-            Err(error) => Err(at(&path)(error.into())),
-        }
-    }
-}
-
-/// Waits a little for a lock that a daemon has left which was killed a moment ago: a reader that it was about to start holds a copy of
-/// everything that it had open, until the reader's program runs.
-fn lock(file: &File) -> rustix::io::Result<()> {
-    const LOOK: Duration = Duration::from_millis(20);
-    const LOOKS: usize = 100;
-    let take = || rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
-    for _ in 0..LOOKS {
-        match take() {
-            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOOK),
-            locked => return locked,
-        }
-    }
-    take()
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> StartError {
+/// An error with the place that it is about.
+pub fn at(path: &Path) -> impl FnOnce(io::Error) -> StartError {
     let path = path.to_owned();
     move |source| StartError::State { path, source }
 }
