@@ -6,8 +6,9 @@
 //! against the quota and appear under their final name whole or not at all. [`intake`] claims each finished file: it copies it into the
 //! archive while hashing it, and records a delivery together with a job. [`queue`] hands the job to [`import`], which drives the
 //! pure core: [`parse`] (bytes to records, in a child process with limits), [`roster`] (records and the current roster to joiners, movers
-//! and leavers) and [`report`] (outcome to error file and receipt). [`db`] holds all SQL. [`admin`] is the command line,
-//! [`web`] what ops look at, and [`daemon`] puts everything together and, on a reload, replaces what is in force ([`live`]).
+//! and leavers) and [`report`] (outcome to error file and receipt). [`db`] holds all SQL, [`backup`] copies all there is and brings it back.
+//! [`admin`] is the command line, [`web`] what ops look at, and [`daemon`] puts everything together and, on a reload, replaces what is in
+//! force ([`live`]).
 //!
 //! Which way imports point: an edge stage (listen, mailbox, intake, queue, import) may use what an earlier one made, never a later one. They
 //! hand over through a directory or a table, so each can be killed and restarted alone. The core (parse, roster, report) imports only the core.
@@ -28,6 +29,7 @@ pub mod parse;
 pub mod report;
 pub mod roster;
 
+pub mod backup;
 pub mod db;
 pub mod web;
 

@@ -3,10 +3,12 @@
 //! Exit codes: 0 = done (for a run: applied, `no_change`, or a dry run that would be one of them), 1 = held, refused, failed, problems
 //! found, unknown name or id, 2 = wrong usage or unreadable configuration.
 
+mod backup;
 mod check;
 mod hash_password;
 mod import;
 mod reload;
+mod restore;
 mod retry;
 mod roster;
 mod runs;
@@ -76,6 +78,10 @@ enum Command {
     Roster(roster::Arguments),
     /// Print a CSV header and one sample row that a tenant's mapping accepts.
     Template(template::Arguments),
+    /// Copy everything into a folder: database, archive, mailboxes, configuration; the daemon may run.
+    Backup(backup::Arguments),
+    /// Bring a backup back into an empty place.
+    Restore(restore::Arguments),
     /// Read a password from stdin and print its argon2id hash for a [[login.password]].
     HashPassword,
 }
@@ -115,6 +121,8 @@ pub fn main() -> ExitCode {
         Command::HashPassword => hash_password::run(),
         Command::Check => check::run(&cli.config),
         Command::Reload(arguments) => reload::run(&cli.config, &arguments),
+        // The configuration may be what is to be restored.
+        Command::Restore(arguments) => restore::run(&cli.config, &arguments),
         command => match Config::load(&cli.config) {
             Ok(config) => with_config(&cli.config, config, command),
             Err(error) => {
@@ -152,7 +160,10 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
             Command::Retry { id } => retry::run(config, &id).await,
             Command::Roster(arguments) => roster::run(&config, &arguments).await,
             Command::Template(arguments) => template::run(&config, &arguments),
-            Command::Check | Command::Reload(_) | Command::HashPassword => Ok(Ending::Done),
+            Command::Backup(arguments) => backup::run(file, &config, &arguments).await,
+            Command::Check | Command::Reload(_) | Command::Restore(_) | Command::HashPassword => {
+                Ok(Ending::Done)
+            }
         }
     })
 }

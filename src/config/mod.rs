@@ -287,7 +287,7 @@ fn read_tenants(server: &Section<'_>) -> (BTreeMap<TenantId, Arc<Tenant>>, Vec<P
 }
 
 /// The tenants' files by name; files that begin with a dot are an editor's.
-fn tenant_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn tenant_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

@@ -109,25 +109,25 @@ impl Folder {
     }
 
     /// Opens a regular file for reading.
-    pub(crate) fn read(&self, name: &str) -> io::Result<(File, Stat)> {
-        self.open_file(name, OFlags::RDONLY)
+    pub(crate) fn read(&self, name: impl AsRef<OsStr>) -> io::Result<(File, Stat)> {
+        self.open_file(name.as_ref(), OFlags::RDONLY)
     }
 
     /// Opens a regular file for reading and writing in place, made if missing.
     pub(crate) fn write_in_place(&self, name: &str) -> io::Result<(File, Stat)> {
         fault::step()?;
-        self.open_file(name, OFlags::RDWR | OFlags::CREATE)
+        self.open_file(OsStr::new(name), OFlags::RDWR | OFlags::CREATE)
     }
 
     /// Makes a file that was not there.
     pub(crate) fn create(&self, name: &str) -> io::Result<File> {
         fault::step()?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-        Ok(self.open_file(name, flags)?.0)
+        Ok(self.open_file(OsStr::new(name), flags)?.0)
     }
 
     /// NONBLOCK: a pipe that someone put here must not make us wait for its other end.
-    fn open_file(&self, name: &str, flags: OFlags) -> io::Result<(File, Stat)> {
+    fn open_file(&self, name: &OsStr, flags: OFlags) -> io::Result<(File, Stat)> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let opened = rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o640));
         let file = match opened {

@@ -53,7 +53,7 @@ impl Mailbox {
     /// Opens one of them.
     pub(crate) fn read_spooled(&self, spooled: &Spooled) -> io::Result<(File, Stat)> {
         self.spool
-            .read(&layout::spool_name(&spooled.delivery, &spooled.path))
+            .read(layout::spool_name(&spooled.delivery, &spooled.path))
     }
 
     /// Gives one of them its name if a crash came after it was spooled and before it was renamed: then the file before it still lies there, and
