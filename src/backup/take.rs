@@ -95,7 +95,7 @@ pub async fn take(
         tenants: &config.tenants,
         arriving: in_spool.values().map(|looks| looks.inode).collect(),
         seen: live.seen().await?,
-        still_since: before(looked_at, intake::Settings::new(config.retention).settle),
+        still_since: before(looked_at, intake::Settings::default().settle),
     };
     let left_out = judge.half_files(&mut live, &mailboxes).await?;
     let not_arrived: Vec<PathBuf> = spool

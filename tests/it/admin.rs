@@ -316,6 +316,8 @@ fn help_keeps_its_words() {
         "reject",
         "roster",
         "template",
+        "backup",
+        "restore",
         "hash-password",
     ] {
         let mut rosterd = rosterd();

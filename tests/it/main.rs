@@ -19,11 +19,13 @@ mod ftplib;
 mod lftp;
 mod openssh;
 
+mod backup;
 mod chaos;
 mod child;
 mod containment;
 mod crash;
 mod damage;
+mod database;
 mod drain;
 mod hostile;
 #[cfg(feature = "failpoints")]
@@ -35,6 +37,7 @@ mod reader;
 mod reload;
 mod rights;
 mod soak;
+mod start;
 
 mod admin;
 mod imports;

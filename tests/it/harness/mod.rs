@@ -5,6 +5,7 @@
 
 pub(crate) mod cli;
 mod client;
+pub(crate) mod disk;
 #[cfg(feature = "failpoints")]
 pub(crate) mod end_state;
 pub(crate) mod photo;
