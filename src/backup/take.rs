@@ -370,29 +370,33 @@ mod tests {
         let path = folder.path().join("rosterd.db");
         let db = Db::open(&path, Arc::new(SystemClock)).await.unwrap();
         for bytes in bytes {
-            let delivery = NewDelivery {
-                id: DeliveryId::mint(),
-                tenant: TenantId::parse("acme").unwrap(),
-                environment: Environment::Production,
-                kind: NewKind::Data {
-                    source: "employees".to_owned(),
-                    mode: Mode::Full,
-                },
-                file_name: "/data/employees.csv".to_owned(),
-                sha256: copy::digest(bytes.as_bytes()),
-                size_bytes: bytes.len() as u64,
-                received_at: SystemClock.now(),
-                fingerprint: Fingerprint {
-                    inode: 1,
-                    size_bytes: bytes.len() as u64,
-                    modified_ns: 1,
-                    changed_ns: 1,
-                },
-            };
+            let delivery = delivery_of(DeliveryId::mint(), bytes);
             db.record_delivery(&delivery).await.unwrap();
         }
         db.close().await;
         folder
+    }
+
+    fn delivery_of(id: DeliveryId, bytes: &str) -> NewDelivery {
+        NewDelivery {
+            id,
+            tenant: TenantId::parse("acme").unwrap(),
+            environment: Environment::Production,
+            kind: NewKind::Data {
+                source: "employees".to_owned(),
+                mode: Mode::Full,
+            },
+            file_name: "/data/employees.csv".to_owned(),
+            sha256: copy::digest(bytes.as_bytes()),
+            size_bytes: bytes.len() as u64,
+            received_at: SystemClock.now(),
+            fingerprint: Fingerprint {
+                inode: 1,
+                size_bytes: bytes.len() as u64,
+                modified_ns: 1,
+                changed_ns: 1,
+            },
+        }
     }
 
     /// Puts a file into the mailbox and says whether a backup has it.
@@ -417,5 +421,82 @@ mod tests {
         assert!(is_kept(folder.path(), "two").await);
         assert!(is_kept(folder.path(), "one").await);
         assert!(!is_kept(folder.path(), "thr").await, "it may grow yet");
+    }
+
+    /// An arrival with these bytes in the spool, and its name there.
+    fn arrive(folder: &Path, bytes: &str) -> (DeliveryId, PathBuf) {
+        let id = DeliveryId::mint();
+        let spool = folder.join("state/spool/acme/production");
+        std::fs::create_dir_all(&spool).unwrap();
+        let file = spool.join(format!("{id}.\\data\\employees.csv"));
+        std::fs::write(&file, bytes).unwrap();
+        (id, file)
+    }
+
+    /// What intake does, in the middle of a backup: from the spool into archive and database.
+    fn claim(folder: &Path, id: &DeliveryId, spooled: &Path, bytes: &str) {
+        let archive = folder.join("state/archive/acme/production");
+        std::fs::create_dir_all(&archive).unwrap();
+        std::fs::write(archive.join(id.as_str()), bytes).unwrap();
+        let (path, new) = (folder.join("rosterd.db"), delivery_of(id.clone(), bytes));
+        std::thread::scope(|scope| {
+            let recorded = scope.spawn(|| {
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                runtime.block_on(async {
+                    let db = Db::open(&path, Arc::new(SystemClock)).await.unwrap();
+                    db.record_delivery(&new).await.unwrap();
+                    db.close().await;
+                });
+            });
+            recorded.join().unwrap();
+        });
+        std::fs::remove_file(spooled).unwrap();
+    }
+
+    /// Makes a backup in which `meanwhile` happens before a step, and says which copies and which arrivals are in it.
+    async fn backup_while(
+        folder: &Path,
+        before: &str,
+        meanwhile: impl Fn() + Sync,
+    ) -> (usize, usize) {
+        let main = folder.join("rosterd.toml");
+        let config = Config::load(&main).unwrap();
+        let progress = |step: &str| {
+            if step == before {
+                meanwhile();
+            }
+        };
+        let taken = take(&main, &config, &folder.join("backup"), &progress).await;
+        let manifest = taken.unwrap().manifest;
+        (
+            manifest.files_of(ARCHIVE).count(),
+            manifest.files_of(SPOOL).count(),
+        )
+    }
+
+    #[tokio::test]
+    async fn an_arrival_is_in_the_backup_once_whenever_it_is_claimed_meanwhile() {
+        for (step, expected) in [
+            // The snapshot has it.
+            ("database", (1, 0)),
+            // The snapshot has it not, and nobody will find it in the spool any more.
+            ("archive", (0, 1)),
+            ("mailboxes", (0, 1)),
+            ("never", (0, 1)),
+        ] {
+            let folder = state(&[]).await;
+            let (id, spooled) = arrive(folder.path(), "one");
+            let claim = || claim(folder.path(), &id, &spooled, "one");
+            let found = backup_while(folder.path(), step, claim).await;
+            assert_eq!(found, expected, "claimed before the step {step}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_was_undone_is_not_in_the_backup() {
+        let folder = state(&[]).await;
+        let (_, spooled) = arrive(folder.path(), "one");
+        let undo = || std::fs::remove_file(&spooled).unwrap();
+        assert_eq!(backup_while(folder.path(), "database", undo).await, (0, 0));
     }
 }
