@@ -196,6 +196,46 @@ impl NamePattern {
     }
 }
 
+impl NamePattern {
+    /// Whether there is a name that both mean.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
+        // Whether the rests of both, from here on, can be the same: filled from their ends.
+        let mut below = vec![false; other.len() + 1];
+        for i in (0..=one.len()).rev() {
+            let mut row = vec![false; other.len() + 1];
+            for j in (0..=other.len()).rev() {
+                let at = |row: &[bool], j: usize| row.get(j).copied().unwrap_or(false);
+                let met = match (one.get(i), other.get(j)) {
+                    (None, None) => true,
+                    // A star is nothing, or takes the next of the other.
+                    (Some(b'*'), _) | (_, Some(b'*')) => at(&below, j) || at(&row, j + 1),
+                    (Some(a), Some(b)) => a == b && at(&below, j + 1),
+                    _ => false,
+                };
+                if let Some(cell) = row.get_mut(j) {
+                    *cell = met;
+                }
+            }
+            below = row;
+        }
+        below.first().copied().unwrap_or(false)
+    }
+}
+
+/// What counts as a photo (R0.07), in any case.
+const PHOTO_EXTENSIONS: [&str; 4] = ["bmp", "jpg", "jpeg", "png"];
+
+/// Whether a file of this name is a photo.
+pub fn is_photo_name(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(stem, extension)| {
+        !stem.is_empty()
+            && PHOTO_EXTENSIONS
+                .iter()
+                .any(|it| extension.eq_ignore_ascii_case(it))
+    })
+}
+
 /// Greedy matching that goes back to the last `*` only: linear in practice, `len * len` at worst, never more.
 fn matches_from(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
@@ -315,6 +355,37 @@ mod tests {
         assert!(!dated.matches("staff_1.csv.part"));
         assert!(NamePattern::parse("*.in.*").unwrap().matches("a.in.b"));
         assert!(!NamePattern::parse(".in.*").unwrap().matches("a.in.b"));
+    }
+
+    #[test]
+    fn patterns_overlap_when_one_name_is_meant_by_both() {
+        for (one, other, overlap) in [
+            ("employees.csv", "employees.csv", true),
+            ("employees.csv", "Employees.csv", false),
+            ("employees.csv", "employees*.csv", true),
+            ("employees.csv", "leavers*.csv", false),
+            ("staff_*.csv", "staff_leavers_*.csv", true),
+            ("staff_*.csv", "leavers_*.csv", false),
+            ("staff_*.csv", "*.part", false),
+            ("staff_*", "*.part", true),
+            ("a*b", "ab", true),
+            ("a*b", "*ba*", true),
+            ("a*b*c", "a*d", false),
+            ("*", "**", true),
+            ("*", "x", true),
+        ] {
+            let [a, b] = [one, other].map(|text| NamePattern::parse(text).unwrap());
+            assert_eq!(a.overlaps(&b), overlap, "{one} {other}");
+            assert_eq!(b.overlaps(&a), overlap, "{other} {one}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn patterns_that_both_mean_a_name_overlap(one in "[ab*]{1,6}", other in "[ab*]{1,6}", name in "[ab]{1,6}") {
+            let [a, b] = [&one, &other].map(|text| NamePattern::parse(text).unwrap());
+            proptest::prop_assert!(a.overlaps(&b) || !(a.matches(&name) && b.matches(&name)));
+        }
     }
 
     #[test]

@@ -52,6 +52,32 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Where a value stands.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    file: PathBuf,
+    pub(super) line: usize,
+    pub(super) key: String,
+}
+
+impl Place {
+    /// A problem with what stands here.
+    pub(super) fn problem(self, message: impl Into<String>) -> Problem {
+        Problem {
+            file: self.file,
+            line: Some(self.line),
+            key: Some(self.key),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
 /// A file being read, and what was found wrong with it so far.
 #[derive(Debug)]
 pub(super) struct Document<'a> {
@@ -94,11 +120,13 @@ impl<'a> Document<'a> {
         self.problems.into_inner()
     }
 
+    fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
+        memchr::memchr_iter(b'\n', before).count() + 1
+    }
+
     fn report(&self, key: Option<String>, span: Option<Range<usize>>, message: impl Into<String>) {
-        let line = span.map(|span| {
-            let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-            memchr::memchr_iter(b'\n', before).count() + 1
-        });
+        let line = span.map(|span| self.line(&span));
         self.problems.borrow_mut().push(Problem {
             file: self.file.to_owned(),
             line,
@@ -364,6 +392,15 @@ impl<'d> Section<'d> {
     pub(super) fn wrong<T>(&self, value: &Value<T>, message: impl Into<String>) {
         self.document
             .report(Some(value.key.clone()), Some(value.span.clone()), message);
+    }
+
+    /// Where a value stands.
+    pub(super) fn place<T>(&self, value: &Value<T>) -> Place {
+        Place {
+            file: self.document.file.to_owned(),
+            line: self.document.line(&value.span),
+            key: value.key.clone(),
+        }
     }
 
     /// A problem with a key that was read.

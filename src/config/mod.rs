@@ -9,10 +9,12 @@ mod limits;
 mod login;
 mod outline;
 mod server;
+mod sources;
 mod tenant;
 mod transfer;
 mod units;
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +29,8 @@ pub use server::{Database, Log, LogFormat, Retention, Server, Web};
 pub use tenant::Tenant;
 pub use transfer::{Ftps, SessionReuse, Sftp, Tls};
 
-use document::{Document, Section};
+use document::{Document, Place, Section};
+use tenant::Claim;
 
 use crate::tenant::TenantId;
 
@@ -108,6 +111,12 @@ impl Config {
             .filter(|sftp| !sftp.listen.is_empty());
         let web_section = root.section("web");
         let web = web_section.as_ref().and_then(Web::read);
+        transfer::check_addresses(
+            root,
+            ftps_section.as_ref(),
+            sftp_section.as_ref(),
+            web_section.as_ref(),
+        );
         let tls_section = root.section("tls");
         let tls = tls_section.as_ref().and_then(Tls::read);
         if ftps.is_some() && tls_section.is_none() {
@@ -246,41 +255,29 @@ fn read_tenants(server: &Section<'_>) -> (BTreeMap<TenantId, Arc<Tenant>>, Vec<P
             return (tenants, problems);
         }
     };
-    let mut users: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut claimed: HashMap<Claim, Place> = HashMap::new();
     for file in files {
-        let (tenant, found) = match std::fs::read_to_string(&file) {
-            Ok(text) => Tenant::read(&file, &text),
-            Err(error) => (
-                None,
-                vec![Problem::of_file(&file, format!("cannot be read: {error}"))],
-            ),
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                problems.push(Problem::of_file(&file, format!("cannot be read: {error}")));
+                continue;
+            }
         };
+        let (tenant, claims, found) = Tenant::read(&file, &text);
         problems.extend(found);
-        let Some(tenant) = tenant else { continue };
-        for login in &tenant.logins {
-            if let Some(other) = users.insert(login.user.clone(), file.clone()) {
-                problems.push(Problem {
-                    key: Some("login.user".to_owned()),
-                    ..Problem::of_file(
-                        &file,
-                        format!(
-                            "the user \"{}\" stands in {} too",
-                            login.user,
-                            other.display()
-                        ),
-                    )
-                });
+        for (claim, place) in claims {
+            match claimed.entry(claim) {
+                Entry::Occupied(first) => {
+                    let message = first.key().is_taken(first.get());
+                    problems.push(place.problem(message));
+                }
+                Entry::Vacant(free) => {
+                    free.insert(place);
+                }
             }
         }
-        if tenants.contains_key(&tenant.id) {
-            problems.push(Problem {
-                key: Some("name".to_owned()),
-                ..Problem::of_file(
-                    &file,
-                    format!("another file has the tenant \"{}\"", tenant.id),
-                )
-            });
-        }
+        let Some(tenant) = tenant else { continue };
         tenants.insert(tenant.id.clone(), Arc::new(tenant));
     }
     (tenants, problems)

@@ -1,14 +1,9 @@
-//! A tenant's file: its mailbox, its logins and its data sources.
+//! A tenant's file: its mailbox, and who and what belongs to it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::config::document::{Document, Problem, Section};
+use crate::config::document::{Document, Place, Problem, Section};
 use crate::config::login::Login;
-use crate::parse::columns::Mapping;
-use crate::parse::date::DateFormat;
-use crate::parse::field::Field;
-use crate::roster::safeguard::Safeguard;
-use crate::tenant::{DataSource, Mode, NamePattern, TenantId};
+use crate::config::sources;
+use crate::tenant::{DataSource, NamePattern, TenantId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
@@ -28,15 +23,19 @@ const IGNORE_NAMES: [&str; 2] = ["Thumbs.db", ".DS_Store"];
 const QUOTA_BYTES: u64 = 500_000_000;
 
 impl Tenant {
-    /// Reads one file. Its problems are returned beside what could be read.
-    pub(super) fn read(file: &std::path::Path, text: &str) -> (Option<Self>, Vec<Problem>) {
+    /// Reads one file. The names it claims and its problems are returned beside what could be read.
+    pub(super) fn read(
+        file: &std::path::Path,
+        text: &str,
+    ) -> (Option<Self>, Vec<(Claim, Place)>, Vec<Problem>) {
         let document = Document::new(file, text);
         let table = document.parse();
         let section = document.root(&table);
         let tenant = Self::read_section(&section);
+        let claims = claims(&section);
         section.finish();
         drop(table);
-        (tenant, document.into_problems())
+        (tenant, claims, document.into_problems())
     }
 
     fn read_section(section: &Section<'_>) -> Option<Self> {
@@ -70,7 +69,7 @@ impl Tenant {
             })
             .collect();
         let quota_bytes = section.size("quota");
-        let data_sources = read_data_sources(section);
+        let data_sources = sources::read(section, &temporary_names, &ignore_names);
         Some(Self {
             id: id?,
             time_zone: time_zone.unwrap_or(jiff::tz::TimeZone::UTC),
@@ -95,138 +94,38 @@ impl Tenant {
     }
 }
 
-fn read_data_sources(tenant: &Section<'_>) -> Vec<DataSource> {
-    let mut names = BTreeSet::new();
-    let mut file_names = BTreeSet::new();
-    let mut sources = Vec::new();
-    for section in tenant.sections("data_source") {
-        let source = read_data_source(&section);
-        if let Some(source) = source {
-            if !names.insert(source.name.clone()) {
-                section.wrong_key("name", "another data source of this tenant has that name");
-            }
-            if !file_names.insert(source.file_name.as_str().to_owned()) {
-                section.wrong_key(
-                    "file_name",
-                    "another data source of this tenant takes that file",
-                );
-            }
-            sources.push(source);
-        }
-        section.finish();
-    }
-    sources
+/// A name that nobody else may have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Claim {
+    Tenant(String),
+    User(String),
 }
 
-fn read_data_source(section: &Section<'_>) -> Option<DataSource> {
-    let name = section
-        .required_text("name", "\"employees\"")
-        .and_then(|name| {
-            section.take(&name, |text| {
-                let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-                if (1..=63).contains(&text.len()) && text.chars().all(allowed) {
-                    Ok(text.to_owned())
-                } else {
-                    Err("a data source's name is 1 to 63 of a-z, A-Z, 0-9, -, _ and .")
-                }
-            })
-        });
-    let file_name = section
-        .required_text("file_name", "\"employees.csv\"")
-        .and_then(|name| section.take(&name, NamePattern::parse));
-    let mode = section.parsed("mode", |text| {
-        Mode::parse(text).ok_or("expected \"full\", \"delta\" or \"status\"")
-    });
-    let mapping = read_mapping(section);
-    let safeguard = read_safeguard(section);
-    Some(DataSource {
-        name: name?,
-        file_name: file_name?,
-        mode: mode.unwrap_or(Mode::Full),
-        mapping,
-        safeguard,
-    })
-}
-
-fn read_mapping(section: &Section<'_>) -> Mapping {
-    let field = |name: &str| {
-        Field::parse(name).ok_or_else(|| {
-            let near = Field::all()
-                .map(|field| {
-                    (
-                        strsim::damerau_levenshtein(name, field.name()),
-                        field.name(),
-                    )
-                })
-                .min()
-                .filter(|(distance, _)| *distance <= 3);
-            match near {
-                Some((_, near)) => format!("no field has that name; did you mean \"{near}\"?"),
-                None => "no field has that name; the README lists them".to_owned(),
-            }
-        })
-    };
-    let mut columns = BTreeMap::new();
-    if let Some(section) = section.section("columns") {
-        for (name, header) in section.entries() {
-            match field(&name) {
-                Ok(field) if !header.content.trim().is_empty() => {
-                    columns.insert(field, header.content.clone());
-                }
-                Ok(_) => section.wrong(&header, "expected the header of a column"),
-                Err(message) => section.wrong(&header, message),
-            }
+impl Claim {
+    /// What to say to the next who claims it.
+    pub(super) fn is_taken(&self, first: &Place) -> String {
+        match self {
+            Self::Tenant(name) => format!(
+                "the tenant \"{name}\" stands in {first} too: a tenant has one file, so give one of them another name, or remove it"
+            ),
+            Self::User(name) => format!(
+                "the user \"{name}\" stands in {first} too: a user belongs to one tenant and environment, so give one of them another name"
+            ),
         }
-    }
-    let otherwise = Mapping::default();
-    let mut required = section
-        .parsed_list("required", field)
-        .unwrap_or(otherwise.required);
-    if !required.contains(&Field::EmployeeId) {
-        required.insert(0, Field::EmployeeId);
-    }
-    let words = |key| -> Vec<String> {
-        section
-            .texts(key)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|word| word.content)
-            .collect()
-    };
-    let (active_values, inactive_values) = (words("active_values"), words("inactive_values"));
-    let same = |a: &String, b: &String| a.trim().eq_ignore_ascii_case(b.trim());
-    if active_values
-        .iter()
-        .any(|word| inactive_values.iter().any(|other| same(word, other)))
-    {
-        section.wrong_key("inactive_values", "a word stands in active_values too");
-    }
-    Mapping {
-        columns,
-        required,
-        date_format: section.parsed("date_format", DateFormat::parse),
-        active_values,
-        inactive_values,
     }
 }
 
-fn read_safeguard(section: &Section<'_>) -> Safeguard {
-    let mut safeguard = Safeguard::default();
-    let Some(section) = section.section("safeguard") else {
-        return safeguard;
+/// Also of what is wrong otherwise, so that an admin sees everything at once.
+fn claims(tenant: &Section<'_>) -> Vec<(Claim, Place)> {
+    let claim = |section: &Section<'_>, key, claim: fn(String) -> Claim| {
+        let name = section.text(key)?;
+        let place = section.place(&name);
+        Some((claim(name.content), place))
     };
-    for (key, limit) in [
-        ("max_leavers", &mut safeguard.max_leavers),
-        ("max_leavers_percent", &mut safeguard.max_leavers_percent),
-        ("min_leavers", &mut safeguard.min_leavers),
-    ] {
-        if let Some(number) = section.number(key, 0) {
-            *limit = number;
-        }
-    }
-    if safeguard.max_leavers_percent > 100 {
-        section.wrong_key("max_leavers_percent", "a percentage is 0 to 100");
-    }
-    section.finish();
-    safeguard
+    let logins = tenant.sections("login");
+    let users = logins.iter().map(|login| claim(login, "user", Claim::User));
+    std::iter::once(claim(tenant, "name", Claim::Tenant))
+        .chain(users)
+        .flatten()
+        .collect()
 }

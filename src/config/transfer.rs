@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use crate::config::document::Section;
+use crate::config::document::{Place, Section};
 use crate::config::login::parse_network;
 use crate::config::server::parse_address;
 
@@ -157,6 +157,56 @@ impl Tls {
             generate,
         })
     }
+}
+
+/// Looks at all addresses that something is to listen on: that there is a way in, and that no two are the same.
+pub(super) fn check_addresses(
+    root: &Section<'_>,
+    ftps: Option<&Section<'_>>,
+    sftp: Option<&Section<'_>>,
+    web: Option<&Section<'_>>,
+) {
+    let lists = |section: Option<&Section<'_>>, key| {
+        section
+            .and_then(|section| section.texts(key))
+            .unwrap_or_default()
+    };
+    let ways_in = [(ftps, "explicit"), (ftps, "implicit"), (sftp, "listen")]
+        .map(|(section, key)| (section, lists(section, key)));
+    if ways_in.iter().all(|(_, addresses)| addresses.is_empty()) {
+        root.wrong_section(
+            "nothing listens for senders, so no file could ever come in: add [ftps] with explicit = [\"0.0.0.0:21\"], or [sftp] with listen = [\"0.0.0.0:2222\"]",
+        );
+    }
+    let web_address = web.and_then(|section| section.text("listen"));
+    let all = ways_in
+        .iter()
+        .flat_map(|(section, addresses)| addresses.iter().map(move |text| (*section, text)))
+        .chain(web_address.iter().map(|text| (web, text)));
+    let mut seen: Vec<(SocketAddr, Place)> = Vec::new();
+    for (section, text) in all {
+        let (Some(section), Ok(address)) = (section, parse_address(&text.content)) else {
+            continue;
+        };
+        if let Some((_, first)) = seen.iter().find(|(other, _)| collide(*other, address)) {
+            section.wrong(
+                text,
+                format!(
+                    "{} in line {} listens on that address and port too: choose another port",
+                    first.key, first.line
+                ),
+            );
+        }
+        seen.push((address, section.place(text)));
+    }
+}
+
+/// Whether only one of them can be listened on. Port 0 is any free one.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same = one.ip() == other.ip()
+        || one.is_ipv4() == other.is_ipv4()
+            && (one.ip().is_unspecified() || other.ip().is_unspecified());
+    same && one.port() == other.port() && one.port() != 0
 }
 
 /// `first-last`, or `0` for any free ports.

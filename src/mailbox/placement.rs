@@ -4,11 +4,10 @@ use crate::config::Tenant;
 use crate::mailbox::MailboxPath;
 use crate::mailbox::arrival::Placement;
 use crate::mailbox::layout::{DATA, DELIVERABLE_PATH_LIMIT_BYTES, ERRORS, IMAGES, REPORTS};
+use crate::tenant::is_photo_name;
 
 /// File names of data sources that a refusal lists.
 const NAMED_SOURCES: usize = 5;
-/// What counts as a photo (R0.07), in any case.
-const PHOTO_EXTENSIONS: [&str; 4] = ["bmp", "jpg", "jpeg", "png"];
 const PHOTO_IN_DATA: &str = "Photos belong in /images";
 
 /// A name that is taken.
@@ -122,15 +121,6 @@ fn area(folder: &MailboxPath) -> Area {
         _ if is_outgoing(folder) => Area::Outgoing,
         _ => Area::Elsewhere,
     }
-}
-
-fn is_photo_name(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(stem, extension)| {
-        !stem.is_empty()
-            && PHOTO_EXTENSIONS
-                .iter()
-                .any(|it| extension.eq_ignore_ascii_case(it))
-    })
 }
 
 fn expected(tenant: &Tenant) -> String {

@@ -84,7 +84,7 @@ fn check_shows_every_problem_of_a_broken_configuration_with_file_line_and_key() 
     for (place, key) in [
         ("broken.toml:2:", "hosts"),
         ("broken.toml:5:", "colour"),
-        ("broken.toml:13:", "tls_session_reuse"),
+        ("broken.toml:14:", "tls_session_reuse"),
         ("broken-tenants/acme.toml:3:", "quota"),
         ("broken-tenants/acme.toml:7:", "password"),
         ("broken-tenants/globex.toml:", ""),
@@ -95,6 +95,25 @@ fn check_shows_every_problem_of_a_broken_configuration_with_file_line_and_key() 
         assert!(shown, "nothing about {key} at {place}\n{said}");
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_daemon_that_nobody_could_reach_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("tenants")).unwrap();
+    let file = folder.path().join("rosterd.toml");
+    let start = "[server]\nstate_dir = \"state\"\ntenants = \"tenants\"\n[database]\nurl = \"sqlite://rosterd.db\"\n";
+    for ways_in in [
+        "",
+        "[ftps]\nexplicit = []\n",
+        "[sftp]\nlisten = []\n[web]\nlisten = \"127.0.0.1:0\"\n",
+    ] {
+        std::fs::write(&file, format!("{start}{ways_in}")).unwrap();
+        let reply = check(&file);
+        assert_eq!(reply.code, 1, "{reply:?}");
+        let said = format!("{}{}", reply.text(), reply.stderr);
+        assert!(said.contains("nothing listens for senders"), "{said}");
+    }
 }
 
 #[test]

@@ -1,0 +1,212 @@
+//! `[[data_source]]` of a tenant's file: which files are agreed, and how they are read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::document::{Place, Section};
+use crate::parse::columns::Mapping;
+use crate::parse::date::DateFormat;
+use crate::parse::field::{Field, normalised};
+use crate::roster::safeguard::Safeguard;
+use crate::tenant::{DataSource, Mode, NamePattern, is_photo_name};
+
+/// Reads them all, and holds their names against each other and against the names that are no deliveries.
+pub(super) fn read(
+    tenant: &Section<'_>,
+    temporary_names: &[NamePattern],
+    ignore_names: &[NamePattern],
+) -> Vec<DataSource> {
+    let mut names = BTreeSet::new();
+    let mut file_names: Vec<(NamePattern, Place)> = Vec::new();
+    let mut sources = Vec::new();
+    for section in tenant.sections("data_source") {
+        if let Some(name) = section.text("name")
+            && !names.insert(name.content.clone())
+        {
+            section.wrong(
+                &name,
+                "another data source of this tenant has that name: choose another one",
+            );
+        }
+        if let Some(text) = section.text("file_name")
+            && let Ok(pattern) = NamePattern::parse(&text.content)
+        {
+            for (other, place) in &file_names {
+                if pattern.overlaps(other) {
+                    section.wrong(&text, overlap(&pattern, other, place));
+                }
+            }
+            for (others, key, harm) in [
+                (
+                    temporary_names,
+                    "temporary_names",
+                    "a file that is still coming would be delivered",
+                ),
+                (
+                    ignore_names,
+                    "ignore_names",
+                    "what is to be thrown away would be delivered",
+                ),
+            ] {
+                if let Some(other) = others.iter().find(|other| pattern.overlaps(other)) {
+                    section.wrong(
+                        &text,
+                        format!(
+                            "takes names that \"{}\" in {key} means too, so {harm}: end it as its files end, as in \"employees_*.csv\", or change {key}",
+                            other.as_str()
+                        ),
+                    );
+                }
+            }
+            if is_photo_name(pattern.as_str()) {
+                section.wrong(
+                    &text,
+                    "is the name of a photo: name the table with the employees, as \"employees.csv\"; photos are sent to /images and need no data source",
+                );
+            }
+            file_names.push((pattern, section.place(&text)));
+        }
+        sources.extend(read_one(&section));
+        section.finish();
+    }
+    sources
+}
+
+fn overlap(pattern: &NamePattern, other: &NamePattern, place: &Place) -> String {
+    let Place { key, line, .. } = place;
+    if pattern == other {
+        return format!(
+            "{key} in line {line} is the same: each data source needs a name of its own, or nobody can tell its files"
+        );
+    }
+    format!(
+        "{key} in line {line}, \"{}\", takes some of the same names, so nobody can tell whose file that is: choose names that no file can have at once, as \"staff_*.csv\" and \"leavers_*.csv\"",
+        other.as_str()
+    )
+}
+
+fn read_one(section: &Section<'_>) -> Option<DataSource> {
+    let name = section
+        .required_text("name", "\"employees\"")
+        .and_then(|name| {
+            section.take(&name, |text| {
+                let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+                if (1..=63).contains(&text.len()) && text.chars().all(allowed) {
+                    Ok(text.to_owned())
+                } else {
+                    Err("a data source's name is 1 to 63 of a-z, A-Z, 0-9, -, _ and .")
+                }
+            })
+        });
+    let file_name = section
+        .required_text("file_name", "\"employees.csv\"")
+        .and_then(|name| section.take(&name, NamePattern::parse));
+    let mode = section.parsed("mode", |text| {
+        Mode::parse(text).ok_or("expected \"full\", \"delta\" or \"status\"")
+    });
+    let mapping = read_mapping(section);
+    let safeguard = read_safeguard(section);
+    Some(DataSource {
+        name: name?,
+        file_name: file_name?,
+        mode: mode.unwrap_or(Mode::Full),
+        mapping,
+        safeguard,
+    })
+}
+
+fn read_mapping(section: &Section<'_>) -> Mapping {
+    let field = |name: &str| {
+        Field::parse(name).ok_or_else(|| {
+            let near = Field::all()
+                .map(|field| {
+                    (
+                        strsim::damerau_levenshtein(name, field.name()),
+                        field.name(),
+                    )
+                })
+                .min()
+                .filter(|(distance, _)| *distance <= 3);
+            match near {
+                Some((_, near)) => format!("no field has that name; did you mean \"{near}\"?"),
+                None => "no field has that name; the README lists them".to_owned(),
+            }
+        })
+    };
+    let mut columns = BTreeMap::new();
+    if let Some(section) = section.section("columns") {
+        let mut headers: BTreeMap<String, Place> = BTreeMap::new();
+        for (name, header) in section.entries() {
+            match field(&name) {
+                Ok(field) if !header.content.trim().is_empty() => {
+                    let place = section.place(&header);
+                    if let Some(first) = headers.get(&normalised(&header.content)) {
+                        section.wrong(
+                            &header,
+                            format!(
+                                "the column \"{}\" is mapped in line {} too: a column holds one field, so remove one of them",
+                                header.content.trim(),
+                                first.line
+                            ),
+                        );
+                    } else {
+                        headers.insert(normalised(&header.content), place);
+                    }
+                    columns.insert(field, header.content.clone());
+                }
+                Ok(_) => section.wrong(&header, "expected the header of a column"),
+                Err(message) => section.wrong(&header, message),
+            }
+        }
+    }
+    let otherwise = Mapping::default();
+    let mut required = section
+        .parsed_list("required", field)
+        .unwrap_or(otherwise.required);
+    if !required.contains(&Field::EmployeeId) {
+        required.insert(0, Field::EmployeeId);
+    }
+    let words = |key| -> Vec<String> {
+        section
+            .texts(key)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|word| word.content)
+            .collect()
+    };
+    let (active_values, inactive_values) = (words("active_values"), words("inactive_values"));
+    let same = |a: &String, b: &String| a.trim().eq_ignore_ascii_case(b.trim());
+    if active_values
+        .iter()
+        .any(|word| inactive_values.iter().any(|other| same(word, other)))
+    {
+        section.wrong_key("inactive_values", "a word stands in active_values too");
+    }
+    Mapping {
+        columns,
+        required,
+        date_format: section.parsed("date_format", DateFormat::parse),
+        active_values,
+        inactive_values,
+    }
+}
+
+fn read_safeguard(section: &Section<'_>) -> Safeguard {
+    let mut safeguard = Safeguard::default();
+    let Some(section) = section.section("safeguard") else {
+        return safeguard;
+    };
+    for (key, limit) in [
+        ("max_leavers", &mut safeguard.max_leavers),
+        ("max_leavers_percent", &mut safeguard.max_leavers_percent),
+        ("min_leavers", &mut safeguard.min_leavers),
+    ] {
+        if let Some(number) = section.number(key, 0) {
+            *limit = number;
+        }
+    }
+    if safeguard.max_leavers_percent > 100 {
+        section.wrong_key("max_leavers_percent", "a percentage is 0 to 100");
+    }
+    section.finish();
+    safeguard
+}
