@@ -3,7 +3,8 @@
 #
 #   tests/soak.sh [SEED]     the seed is printed, so that a run can be repeated
 #
-# ROSTERD_SOAK_KILLS (1000) says how often, ROSTERD_SOAK_SECONDS (300) how long the quota is shaken. Each run prints one line that begins with "soak:"; the script fails when one of them does.
+# ROSTERD_SOAK_KILLS (1000) says how often, ROSTERD_SOAK_SECONDS (300) how long the quota is shaken,
+# ROSTERD_SOAK_RELOADS (1000) how often the configuration changes. Each run prints one line that begins with "soak:"; the script fails when one of them does.
 # A further soak is a test under tests/it that reads ROSTERD_SOAK_SEED and has its line below.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,9 +12,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export ROSTERD_SOAK_SEED="${1:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}"
 export ROSTERD_SOAK_KILLS="${ROSTERD_SOAK_KILLS:-1000}"
 export ROSTERD_SOAK_SECONDS="${ROSTERD_SOAK_SECONDS:-300}"
+export ROSTERD_SOAK_RELOADS="${ROSTERD_SOAK_RELOADS:-1000}"
 echo "soak: seed $ROSTERD_SOAK_SEED" >&2
 
 soak() { cargo test --locked --features failpoints --test it -- --nocapture --exact "$@"; }
 
 soak soak::killed_at_random_moments_under_load_it_loses_nothing_and_doubles_nothing
+soak reload::many_reloads_leak_nothing
 soak chaos::under_any_number_of_parallel_senders_what_is_used_is_exactly_what_lies_there

@@ -74,6 +74,8 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
             .await?
             .context("the run is not in the database any more")?
     };
+    // Here and not when the process ends, which would not wait for it: else a first import leaves a log as large as the roster.
+    core.db.close().await;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }

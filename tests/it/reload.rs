@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{ChildStdout, Command};
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -9,6 +10,7 @@ use crate::harness::sender::Key;
 use crate::harness::staff::Staff;
 use crate::harness::tenant::{Login, PASSWORD, Source, Tenant};
 use crate::harness::{Client, Daemon, Port, Reply, test_file, wait_for, wait_until};
+use crate::soak::asked;
 use crate::wire::ftps::{Data, Ftps};
 
 /// Half of it must be more than the buffers between a client and us.
@@ -595,10 +597,11 @@ fn resident_kilobytes(daemon: &Daemon) -> u64 {
 
 #[test]
 fn many_reloads_leak_nothing() {
-    let reloads: usize = std::env::var("ROSTERD_RELOADS").map_or(40, |it| it.parse().unwrap());
+    let reloads = asked("RELOADS", 40);
+    let started = Instant::now();
     let daemon = Daemon::start([Tenant::named("acme")]);
     let mut staying = daemon.stay("hr@acme.example");
-    let alternate = |number: usize| {
+    let alternate = |number: u64| {
         if number.is_multiple_of(2) {
             daemon.configure(&globex());
             daemon.configure(&Tenant::named("acme").quota("40MB"));
@@ -625,14 +628,6 @@ fn many_reloads_leak_nothing() {
     );
     for number in 0..reloads {
         alternate(number);
-        if number % 100 == 99 {
-            eprintln!(
-                "{} reloads: {:?}, {} kB",
-                number + 1,
-                held(&daemon),
-                resident_kilobytes(&daemon)
-            );
-        }
     }
     wait_until("what was held before", || {
         let now = held(&daemon);
@@ -642,9 +637,10 @@ fn many_reloads_leak_nothing() {
             && now.threads <= before.threads + 4
     });
     let grown = resident_kilobytes(&daemon).saturating_sub(resident);
+    let (after, minutes) = (held(&daemon), started.elapsed().as_secs_f64() / 60.0);
     eprintln!(
-        "{reloads} reloads: before {before:?} {resident} kB, after {:?}, {grown} kB more",
-        held(&daemon)
+        "soak: {reloads} reloads, {minutes:.1} minutes, {} descriptors before and {} after, {} watches before and {} after, {grown} kB more",
+        before.descriptors, after.descriptors, before.watches, after.watches
     );
     assert!(grown < 8_000, "{grown} kB more after {reloads} reloads");
     staying.is_there(&daemon, "after many reloads");

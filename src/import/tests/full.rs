@@ -49,7 +49,12 @@ async fn night(pages: Option<i64>) -> (Morning, usize) {
     let mut outcomes = Vec::new();
     for run in bench.db().runs(None, 100).await.unwrap() {
         let id = run.id.unwrap();
-        let document = bench.db().run_document(&id, u32::MAX).await.unwrap().unwrap();
+        let document = bench
+            .db()
+            .run_document(&id, u32::MAX)
+            .await
+            .unwrap()
+            .unwrap();
         let (findings, changes) = (document.findings_total, document.changes.len());
         outcomes.push((run.outcome, run.counts, findings, changes));
     }
