@@ -49,7 +49,7 @@ impl Default for Limits {
             rows: 2_000_000,
             columns: 512,
             cell_length_bytes: 32 * 1024,
-            import_memory_bytes: 256 << 20,
+            import_memory_bytes: 272 << 20,
             import_time: Duration::from_mins(2),
             ban_failures: 20,
             ban_window: Duration::from_mins(10),

@@ -25,7 +25,7 @@ impl Default for ReadLimits {
             rows: 2_000_000,
             columns: 512,
             cell_length_bytes: 32 * 1024,
-            memory_bytes: 256 << 20,
+            memory_bytes: 272 << 20,
             time: Duration::from_mins(2),
         }
     }
