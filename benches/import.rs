@@ -128,7 +128,8 @@ fn configure(folder: &Path) {
     std::fs::create_dir(folder.join("tenants")).unwrap();
     std::fs::write(
         folder.join("rosterd.toml"),
-        "[server]\nhosts = [\"localhost\"]\nstate_dir = \"var\"\ntenants = \"tenants\"\n[database]\nurl = \"sqlite://var/rosterd.db\"\n",
+        "[server]\nhosts = [\"localhost\"]\nstate_dir = \"var\"\ntenants = \"tenants\"\n[database]\nurl = \"sqlite://var/rosterd.db\"\n\
+[sftp]\nlisten = [\"127.0.0.1:0\"]\nhost_keys = [\"host_key\"]\ngenerate = true\n",
     )
     .unwrap();
     std::fs::write(
