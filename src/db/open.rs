@@ -66,7 +66,11 @@ impl Db {
             // Another process may have been at it in the same moment.
             migrated = MIGRATIONS.run(&writer).await;
         }
-        migrated.map_err(|source| not_migrated(path, source))?;
+        if let Err(source) = migrated {
+            // Waited for, so that nothing of the attempt is left beside a database that is not for us.
+            writer.close().await;
+            return Err(not_migrated(path, source));
+        }
         let reader = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(patience)

@@ -144,7 +144,8 @@ async fn memory_that_ran_out_is_told_from_other_ends() {
 #[tokio::test]
 async fn a_child_killed_from_outside_is_no_fault_of_the_file() {
     let stage = Stage::set();
-    for (name, number) in [("KILL", 9), ("TERM", 15), ("INT", 2), ("HUP", 1)] {
+    // Not INT and HUP: where the tests run in the background, a shell is deaf to them.
+    for (name, number) in [("KILL", 9), ("TERM", 15)] {
         let read = stage.play(&format!("cat frames; kill -{name} $$")).await;
         assert!(
             matches!(read, Err(ReaderError::Killed { signal }) if signal == number),

@@ -18,6 +18,7 @@ pub(crate) mod tenant;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -524,6 +525,7 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
         .map_while(Result::ok)
         .flat_map(|entry| match entry.file_type() {
             Ok(kind) if kind.is_dir() => files_below(&entry.path()),
+            Ok(kind) if kind.is_socket() => Vec::new(),
             _ => vec![entry.path()],
         })
         .collect();
