@@ -19,6 +19,10 @@ const POLL: Duration = Duration::from_secs(2);
 /// How often a lease is renewed: twice more than needed.
 const HEARTBEAT: Duration = Duration::from_secs(LEASE.as_secs() / 3);
 
+/// How often, a second apart, a job is given back to a database that takes nothing: what is not given back waits for the end of its lease, and
+/// counts as if it had ended the process.
+const GIVING_BACK: usize = 20;
+
 /// A future that the worker awaits.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -196,15 +200,14 @@ async fn lease_lost(db: &Db, job: &LeasedJob) {
 }
 
 async fn give_back(db: &Db, clock: &SharedClock, job: &LeasedJob, error: anyhow::Error) -> Ended {
-    let (given, ended) = if let Some(wait) = back_off(job.attempts) {
+    let wait = back_off(job.attempts);
+    if let Some(wait) = wait {
         tracing::warn!(
             error = format!("{error:#}"),
             attempts = job.attempts,
             retry_secs = wait.as_secs(),
             "a job failed and will be tried again"
         );
-        let given = db.retry_job(job, clock.now() + wait).await;
-        (given, Ended::Retry(error))
     } else {
         tracing::error!(
             error = format!("{error:#}"),
@@ -212,22 +215,30 @@ async fn give_back(db: &Db, clock: &SharedClock, job: &LeasedJob, error: anyhow:
             "a job failed for the last time and is parked: mend what it failed for, then run `rosterd retry {}`",
             job.run
         );
-        let reason = format!(
-            "rosterd could not import this file and gave up after {MAX_ATTEMPTS} tries: {error}."
-        );
-        let given = db.park_job(job, &reason).await;
-        (given, Ended::Parked(error))
-    };
-    match given {
-        Ok(()) => ended,
-        Err(DbError::LeaseLost) => Ended::Lost,
-        Err(error) => {
-            // The lease runs out, and the job is tried again.
-            tracing::error!(
-                error = telemetry::chain(&error),
-                "cannot give a job back to the queue"
-            );
-            ended
+    }
+    let reason = format!(
+        "rosterd could not import this file and gave up after {MAX_ATTEMPTS} tries: {error}."
+    );
+    for again in (0..GIVING_BACK).rev() {
+        let given = match wait {
+            Some(wait) => db.retry_job(job, clock.now() + wait).await,
+            None => db.park_job(job, &reason).await,
+        };
+        match given {
+            Ok(()) => break,
+            Err(DbError::LeaseLost) => return Ended::Lost,
+            Err(_) if again > 0 => tokio::time::sleep(Duration::from_secs(1)).await,
+            Err(error) => {
+                // The lease runs out, and the job is tried again.
+                tracing::error!(
+                    error = telemetry::chain(&error),
+                    "cannot give a job back to the queue"
+                );
+            }
         }
+    }
+    match wait {
+        Some(_) => Ended::Retry(error),
+        None => Ended::Parked(error),
     }
 }
