@@ -7,6 +7,7 @@ use std::process::Command;
 use super::ALL;
 use super::cell::{Cell, FILE, Lane, SIZE, bytes_at, today};
 use super::ways::Way;
+use crate::harness::disk::SmallDisk;
 use crate::harness::staff::Staff;
 use crate::harness::tenant::{PASSWORD, Tenant};
 use crate::harness::{Daemon, Port, Reply, wait_until};
@@ -42,57 +43,11 @@ fn damage(cell: &mut Cell<'_>, (way, hears, told): (Way, &[u32], &str), level: &
     assert!(cut.reason.contains(told), "{name}: {cut:?}");
 }
 
-/// A small file system, gone again in the end.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    const BYTES: u64 = 4 << 20;
-
-    fn mount() -> Self {
-        let folder = tempfile::tempdir().unwrap().keep();
-        let size = format!("size={}", Self::BYTES);
-        let mounted = Reply::to(
-            Command::new("mount")
-                .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-                .arg(&folder),
-        );
-        assert_eq!(
-            mounted.code, 0,
-            "a full disk needs a small file system: run this test as root where mounting is allowed: {}",
-            mounted.stderr
-        );
-        Self(folder)
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.0.join("ballast")
-    }
-
-    /// Fills it so that not more than `bytes` fit.
-    fn leave(&self, bytes: u64) {
-        drop(std::fs::remove_file(self.ballast()));
-        let disk = rustix::fs::statvfs(&self.0).unwrap();
-        let room = disk.f_bavail * disk.f_frsize;
-        let pages = bytes / disk.f_frsize;
-        let ballast = room - pages * disk.f_frsize;
-        std::fs::write(self.ballast(), vec![0; usize::try_from(ballast).unwrap()]).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = Reply::to(Command::new("umount").arg("-l").arg(&self.0));
-        if unmounted.code == 0 {
-            drop(std::fs::remove_dir(&self.0));
-        }
-    }
-}
-
 #[test]
 fn an_overwrite_that_fills_the_disk_leaves_the_old_file_and_the_next_one_counts() {
-    let disk = SmallDisk::mount();
+    let disk = SmallDisk::of(4);
     let mut daemon = Daemon::lay_out([Tenant::named("ftps"), Tenant::named("sftp")], "");
-    std::os::unix::fs::symlink(&disk.0, daemon.folder().join("state")).unwrap();
+    std::os::unix::fs::symlink(disk.path(), daemon.folder().join("state")).unwrap();
     daemon.expect_errors("upload cut");
     daemon.start_again();
     let today = today();
@@ -102,7 +57,7 @@ fn an_overwrite_that_fills_the_disk_leaves_the_old_file_and_the_next_one_counts(
     for (tenant, way, hears) in lanes {
         let mut lane = Lane::given(&daemon, tenant);
         for percent in ALL {
-            disk.leave(bytes_at(*percent).min(SIZE - 1) as u64);
+            disk.fill_up_to(bytes_at(*percent).min(SIZE - 1) as u64);
             let mut cell = Cell {
                 daemon: &daemon,
                 lane: &mut lane,
@@ -112,7 +67,7 @@ fn an_overwrite_that_fills_the_disk_leaves_the_old_file_and_the_next_one_counts(
             damage(&mut cell, (way, hears, words), "ERROR", "disk full");
         }
         lane.one_run_and_one_line_each(&daemon);
-        disk.leave(SmallDisk::BYTES / 2);
+        disk.fill_up_to(2 << 20);
         let again = lane.yesterday.clone();
         let reply = lane.session(&daemon).store(FILE, &again);
         assert_eq!(reply.code, 226, "{reply:?}");
