@@ -357,7 +357,8 @@ mod tests {
     const TENANT: &str = "name = \"acme\"\ntime_zone = \"UTC\"\nquota = \"1MB\"\n\
         [[data_source]]\nname = \"employees\"\nfile_name = \"employees.csv\"\nmode = \"full\"\n";
     const MAIN: &str = "[server]\nhosts = [\"localhost\"]\nstate_dir = \"state\"\ntenants = \"tenants\"\n\
-        [database]\nurl = \"sqlite://rosterd.db\"\n";
+        [database]\nurl = \"sqlite://rosterd.db\"\n\
+        [sftp]\nlisten = [\"127.0.0.1:0\"]\nhost_keys = [\"ssh_host_ed25519\"]\ngenerate = true\n";
 
     /// A state folder in which `bytes` were taken up in this order, all under one name.
     async fn state(bytes: &[&str]) -> tempfile::TempDir {
