@@ -50,7 +50,8 @@ pub struct Known {
 pub struct RowHashes {
     /// Of what it said.
     pub said: RowHash,
-    /// Of how it said it, to the letter. Invariant: only of a row that passed its checks without a finding, for under this hash it is taken unchecked.
+    /// Of how it said it, to the letter. Invariant: only of a row that passed its checks without a finding, and only while the stored fields are
+    /// what it said, for under this hash it is taken unchecked. Whoever stores other fields than a row's own leaves this empty.
     pub verbatim: Option<RowHash>,
 }
 
