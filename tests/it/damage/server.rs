@@ -2,7 +2,6 @@
 //! hears that we could not; otherwise the cells are those of the table.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::ALL;
 use super::cell::{Cell, FILE, Lane, SIZE, bytes_at, today};
@@ -10,7 +9,7 @@ use super::ways::Way;
 use crate::harness::disk::SmallDisk;
 use crate::harness::staff::Staff;
 use crate::harness::tenant::{PASSWORD, Tenant};
-use crate::harness::{Daemon, Port, Reply, wait_until};
+use crate::harness::{Daemon, Port, wait_until};
 use crate::wire::ftps::Ftps;
 use crate::wire::sftp::Sftp;
 
