@@ -178,10 +178,58 @@ fn feat_tells_the_truth() {
         .ftplib(Port::Explicit, &json!([["raw", "FEAT"], ["raw", "SYST"]]));
     let said = replies(&results);
     for feature in [
-        "AUTH TLS", "EPSV", "MDTM", "MLST", "PBSZ", "PROT", "SIZE", "UTF8",
+        "AUTH TLS", "AVBL", "EPSV", "MDTM", "MFMT", "MLST", "PBSZ", "PROT", "SIZE", "UTF8",
     ] {
         assert!(said[1].contains(feature), "no {feature} in {}", said[1]);
     }
     assert!(!said[1].contains("REST STREAM"), "{}", said[1]);
     assert!(said[2].starts_with("215 UNIX"), "{}", said[2]);
+}
+
+#[test]
+fn a_file_keeps_the_time_that_its_sender_gives_it_and_is_not_delivered_again() {
+    let daemon = Daemon::start([Tenant::named("acme").quota("1MB")]);
+    let staff = Staff::of(5);
+    let (file, size) = (
+        daemon.local_file("employees.csv", staff.csv()),
+        staff.csv().len(),
+    );
+    let results = daemon.sender("acme").ftplib(
+        Port::Explicit,
+        &json!([
+            ["raw", "AVBL"],
+            ["stor", "/data/employees.csv", file],
+            ["raw", "MFMT 20200131010203 /data/employees.csv"],
+            ["raw", "MDTM /data/employees.csv"],
+            ["raw", "AVBL"],
+            ["raw", "SITE QUOTA"],
+            ["raw", "MFMT 20200131010203 /data/nobody.csv"],
+            ["raw", "MFMT yesterday /data/employees.csv"],
+            ["raw", "CLNT a name with words"],
+            ["raw", "LANG EN"],
+            ["raw", "LANG tlh"],
+            ["size", "/data/employees.csv"],
+        ]),
+    );
+    let said = replies(&results);
+    let free = 1_000_000 - size;
+    let expected = [
+        "213 1000000".to_owned(),
+        "226 Received".to_owned(),
+        "213 Modify=20200131010203; /data/employees.csv".to_owned(),
+        "213 20200131010203".to_owned(),
+        format!("213 {free}"),
+        format!("200 {size} of 1000000 bytes are used, {free} are free"),
+        "550 ".to_owned(),
+        "501 ".to_owned(),
+        "200 ".to_owned(),
+        "200 ".to_owned(),
+        "504 ".to_owned(),
+    ];
+    for (said, expected) in said[1..].iter().zip(expected) {
+        assert!(said.starts_with(&expected), "{said} is not {expected}");
+    }
+    daemon.wait_for_rest();
+    assert_eq!(daemon.runs().len(), 1);
+    assert_eq!(daemon.roster("acme"), staff);
 }

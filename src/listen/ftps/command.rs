@@ -2,6 +2,9 @@
 //!
 //! Nothing here trusts the peer: a line is cut at 4 KB, and an argument with NUL, CR or invalid UTF-8 is a fault of that one line.
 
+use jiff::Timestamp;
+
+use crate::listen::ftps::listing::instant_of;
 use crate::secret::Secret;
 
 /// Bytes in a command line without its end.
@@ -62,17 +65,24 @@ pub(super) enum Command {
     Allo(u64),
     Appe(String),
     Auth,
+    /// Free bytes (draft-peterson-streamlined-ftp-command-extensions).
+    Avbl,
     Cdup,
     /// SITE CHMOD.
     Chmod,
+    /// A client's name, which changes nothing.
+    Clnt,
     Cwd(String),
     Dele(String),
     Epsv(Family),
     EpsvAll,
     Feat,
     Help,
+    Lang,
     List(Option<String>),
     Mdtm(String),
+    /// A file's time (draft-somers-ftp-mfxx).
+    Mfmt(Timestamp, String),
     Mkd(String),
     Mlsd(Option<String>),
     Mlst(Option<String>),
@@ -92,6 +102,8 @@ pub(super) enum Command {
     Rmd(String),
     Rnfr(String),
     Rnto(String),
+    /// SITE QUOTA.
+    Quota,
     Size(String),
     Stat,
     Stor(String),
@@ -149,10 +161,9 @@ const FOREIGN: [&str; 11] = [
 ];
 
 /// Commands of the RFCs and of common clients that are not served here.
-const NOT_SERVED: [&str; 26] = [
-    "ACCT", "ADAT", "AVBL", "CCC", "CLNT", "CONF", "COMB", "CSID", "DSIZ", "ENC", "HASH", "HOST",
-    "LANG", "MFCT", "MFF", "MFMT", "MIC", "REIN", "SITE", "SMNT", "STOU", "THMB", "XCRC", "XMD5",
-    "XSHA1", "XSHA256",
+const NOT_SERVED: [&str; 22] = [
+    "ACCT", "ADAT", "CCC", "CONF", "COMB", "CSID", "DSIZ", "ENC", "HASH", "HOST", "MFCT", "MFF",
+    "MIC", "REIN", "SITE", "SMNT", "STOU", "THMB", "XCRC", "XMD5", "XSHA1", "XSHA256",
 ];
 
 impl Command {
@@ -184,7 +195,9 @@ impl Command {
                 "" => return Err(Fault::Argument),
                 _ => return Err(Fault::Parameter),
             },
+            "AVBL" => Self::Avbl,
             "CDUP" | "XCUP" => Self::Cdup,
+            "CLNT" => Self::Clnt,
             "CWD" | "XCWD" => Self::Cwd(path(argument)?),
             "DELE" => Self::Dele(path(argument)?),
             "EPRT" | "PORT" | "LPRT" => return Err(Fault::ActiveMode),
@@ -197,8 +210,16 @@ impl Command {
             },
             "FEAT" => Self::Feat,
             "HELP" => Self::Help,
+            "LANG" => match argument.trim().to_ascii_uppercase().as_str() {
+                "" | "EN" | "EN-US" | "EN-GB" => Self::Lang,
+                _ => return Err(Fault::Parameter),
+            },
             "LIST" => Self::List(listed_path(argument)),
             "MDTM" => Self::Mdtm(path(argument)?),
+            "MFMT" => {
+                let (time, name) = argument.split_once(' ').ok_or(Fault::Argument)?;
+                Self::Mfmt(instant_of(time).ok_or(Fault::Argument)?, path(name)?)
+            }
             "MKD" | "XMKD" => Self::Mkd(path(argument)?),
             "MLSD" => Self::Mlsd(optional_path(argument)),
             "MLST" => Self::Mlst(optional_path(argument)),
@@ -224,6 +245,7 @@ impl Command {
             "RNTO" => Self::Rnto(path(argument)?),
             // lftp's mirror sends it after each upload and fails if it is refused.
             "SITE" if argument.to_ascii_uppercase().starts_with("CHMOD ") => Self::Chmod,
+            "SITE" if argument.trim().eq_ignore_ascii_case("QUOTA") => Self::Quota,
             "SIZE" => Self::Size(path(argument)?),
             "STAT" if argument.trim().is_empty() => Self::Stat,
             "STAT" => return Err(Fault::Parameter),
@@ -444,6 +466,26 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_mfmt_is_a_time_in_utc_and_the_rest_of_the_line_a_name() {
+        let set = |line: &[u8]| parse(line);
+        let instant = "2026-11-22T01:02:03Z".parse().unwrap();
+        let expected = Ok(Command::Mfmt(instant, "/data/a b.csv".to_owned()));
+        assert_eq!(set(b"MFMT 20261122010203 /data/a b.csv"), expected);
+        assert_eq!(set(b"mfmt 20261122010203.999 /data/a b.csv"), expected);
+        for line in [
+            "MFMT",
+            "MFMT 20261122010203",
+            "MFMT 20261322010203 a",
+            "MFMT 2026112201020 a",
+            "MFMT yesterday a",
+            "MFMT 20261122010203. a",
+            "MFMT 20261122010203 ",
+        ] {
+            assert_eq!(set(line.as_bytes()), Err(Fault::Argument), "{line}");
+        }
+    }
+
+    #[test]
     fn options_for_ls_are_dropped() {
         let list = |path: Option<&str>| Ok(Command::List(path.map(str::to_owned)));
         assert_eq!(parse(b"LIST"), list(None));
@@ -463,6 +505,9 @@ mod tests {
         assert_eq!(parse(b"GET / HTTP/1.1"), Err(Fault::Foreign));
         assert_eq!(parse(b"SITE CHMOD 777 x"), Ok(Command::Chmod));
         assert_eq!(parse(b"SITE EXEC ls"), Err(Fault::NotServed));
+        assert_eq!(parse(b"site quota"), Ok(Command::Quota));
+        assert_eq!(parse(b"LANG en"), Ok(Command::Lang));
+        assert_eq!(parse(b"LANG tlh"), Err(Fault::Parameter));
         assert_eq!(parse(b"PORT 127,0,0,1,4,1"), Err(Fault::ActiveMode));
         assert_eq!(parse(b"FROBNICATE"), Err(Fault::Unknown));
         assert_eq!(parse(b"MODE Z"), Err(Fault::Parameter));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 
 use super::listing;
@@ -74,6 +75,35 @@ impl Session {
     pub(super) async fn modified(&self, path: &str) -> Answer {
         let entry = self.stat_file(path).await?;
         answer(213, listing::time_value(entry.modified))
+    }
+
+    /// MFMT. A file that was delivered is not delivered again for it.
+    pub(super) async fn set_modified(&self, modified: Timestamp, path: &str) -> Answer {
+        self.may_upload(550)?;
+        let (path, _) = self.stat(path).await?;
+        let set = path.clone();
+        self.ask(move |mailbox| mailbox.set_modified(&set, modified))
+            .await?;
+        let time = listing::time_value(modified);
+        answer(213, format!("Modify={time}; {path}"))
+    }
+
+    /// AVBL: how many bytes the quota has left.
+    pub(super) fn available(&self) -> Answer {
+        let mailbox = &self.account()?.mailbox;
+        let free = mailbox.quota_bytes().saturating_sub(mailbox.used_bytes());
+        answer(213, free.to_string())
+    }
+
+    /// SITE QUOTA: the same for a person's eyes.
+    pub(super) fn quota(&self) -> Answer {
+        let mailbox = &self.account()?.mailbox;
+        let (used, quota) = (mailbox.used_bytes(), mailbox.quota_bytes());
+        let free = quota.saturating_sub(used);
+        answer(
+            200,
+            format!("{used} of {quota} bytes are used, {free} are free"),
+        )
     }
 
     /// MLST.

@@ -93,6 +93,17 @@ pub(super) fn time_value(instant: Timestamp) -> String {
     instant.strftime("%Y%m%d%H%M%S").to_string()
 }
 
+/// The instant of such a value, in UTC (RFC 3659 section 2.3). A fraction of a second is checked and dropped.
+pub(super) fn instant_of(value: &str) -> Option<Timestamp> {
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if whole.len() != 14 || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let time = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", whole).ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+}
+
 /// What the login may do; the place may still refuse (RFC 3659 section 7.5.5 calls this fact a hint).
 fn permissions(kind: EntryKind, rights: Rights) -> String {
     let letters = match kind {

@@ -97,16 +97,19 @@ pub(super) fn features(facts: &str) -> Reply {
         .map(str::to_owned)
         .to_vec();
     features.push(format!("MLST {facts}"));
-    features.extend(["SIZE", "MDTM", "EPSV", "TVFS"].map(str::to_owned));
+    let more = [
+        "SIZE", "MDTM", "MFMT", "AVBL", "EPSV", "TVFS", "CLNT", "LANG EN*",
+    ];
+    features.extend(more.map(str::to_owned));
     Reply::listing(211, "Features:", features)
 }
 
 /// HELP's reply.
 pub(super) fn help() -> Reply {
     let served = [
-        "ABOR ALLO APPE AUTH CDUP CWD DELE EPSV FEAT HELP LIST MDTM MKD MLSD MLST MODE",
-        "NLST NOOP OPTS PASS PASV PBSZ PROT PWD QUIT REST RETR RMD RNFR RNTO SIZE STAT",
-        "STOR STRU SYST TYPE USER",
+        "ABOR ALLO APPE AUTH AVBL CDUP CLNT CWD DELE EPSV FEAT HELP LANG LIST MDTM MFMT",
+        "MKD MLSD MLST MODE NLST NOOP OPTS PASS PASV PBSZ PROT PWD QUIT REST RETR RMD",
+        "RNFR RNTO SITE SIZE STAT STOR STRU SYST TYPE USER",
     ];
     Reply::listing(214, "Commands:", served.map(str::to_owned).to_vec())
 }
@@ -124,7 +127,7 @@ mod tests {
         assert_eq!(text(&Reply::new(200, "Done")), "200 Done\r\n");
         assert_eq!(
             text(&features("type*;size*;")),
-            "211-Features:\r\n AUTH TLS\r\n AUTH SSL\r\n PBSZ\r\n PROT\r\n UTF8\r\n MLST type*;size*;\r\n SIZE\r\n MDTM\r\n EPSV\r\n TVFS\r\n211 End\r\n"
+            "211-Features:\r\n AUTH TLS\r\n AUTH SSL\r\n PBSZ\r\n PROT\r\n UTF8\r\n MLST type*;size*;\r\n SIZE\r\n MDTM\r\n MFMT\r\n AVBL\r\n EPSV\r\n TVFS\r\n CLNT\r\n LANG EN*\r\n211 End\r\n"
         );
     }
 

@@ -306,8 +306,10 @@ impl Session {
             }
             Command::Appe(path) => self.append(&path).await,
             Command::Auth => self.secure().await,
+            Command::Avbl => self.available(),
             Command::Cdup => self.change_folder("..").await,
             Command::Chmod => answer(200, "Permissions are the server's: nothing was changed"),
+            Command::Clnt => answer(200, "Noted"),
             Command::Cwd(path) => self.change_folder(&path).await,
             Command::Dele(path) => self.remove_file(&path).await,
             Command::Epsv(family) => self.extended_passive(family).await,
@@ -317,8 +319,10 @@ impl Session {
             }
             Command::Feat => Ok(Some(reply::features(&self.facts.offer()))),
             Command::Help => Ok(Some(reply::help())),
+            Command::Lang => answer(200, "Replies are in English"),
             Command::List(path) => Box::pin(self.list_long(path.as_deref())).await,
             Command::Mdtm(path) => self.modified(&path).await,
+            Command::Mfmt(modified, path) => self.set_modified(modified, &path).await,
             Command::Mkd(path) => self.make_folder(&path).await,
             Command::Mlsd(path) => Box::pin(self.list_facts(path.as_deref())).await,
             Command::Mlst(path) => self.facts_of(path.as_deref()).await,
@@ -335,6 +339,7 @@ impl Session {
             Command::Pbsz => self.protection_buffer(),
             Command::Prot(protection) => self.protect(protection),
             Command::Pwd => self.working_folder(),
+            Command::Quota => self.quota(),
             Command::Quit => Err(Stop::Leave(Reply::new(221, "Goodbye"))),
             Command::Rest(offset) => {
                 self.next.offset = offset;
