@@ -34,6 +34,7 @@ pub mod db;
 pub mod web;
 
 pub mod clock;
+pub mod content;
 pub mod failpoint;
 pub mod live;
 pub mod secret;

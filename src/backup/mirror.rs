@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::copy::{self, Content};
+use super::copy;
 use super::manifest::{EntryPath, FileEntry, FolderEntry};
 use super::{BackupError, at};
+use crate::content::Content;
 use crate::mailbox::{Fingerprint, Folder, Kind, Stat};
 
 /// Folders within folders that are walked; more than mailboxes can have.

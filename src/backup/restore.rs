@@ -21,6 +21,7 @@ use super::{
 };
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::content::Content;
 use crate::daemon::RESTORING;
 use crate::db::{Db, Seen};
 use crate::mailbox::Fingerprint;
@@ -54,7 +55,7 @@ fn verify_now(backup: &Path) -> Result<Manifest, BackupError> {
     };
     let sum = backup.join(MANIFEST_SUM);
     let sum = fs::read_to_string(&sum).map_err(at(&sum))?;
-    if sum.split_whitespace().next() != Some(copy::digest(&bytes).as_str()) {
+    if sum.split_whitespace().next() != Some(Content::of(&bytes).sha256.as_str()) {
         return Err(damaged("manifest.json is not as it was written"));
     }
     let Version { format } = serde_json::from_slice(&bytes)
@@ -69,7 +70,7 @@ fn verify_now(backup: &Path) -> Result<Manifest, BackupError> {
     let mut faults = Vec::new();
     for file in &manifest.files {
         let name = file.path.as_path().display();
-        match File::open(backup.join(file.path.as_path())).and_then(|file| copy::hash(&file)) {
+        match File::open(backup.join(file.path.as_path())).and_then(|file| Content::read(&file)) {
             Ok(content) if content.sha256 == file.sha256 => {}
             Ok(_) => faults.push(format!("{name} is not as it was written")),
             Err(error) => faults.push(format!("{name}: {error}")),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::copy::{self, Content};
+use super::copy;
 use super::manifest::{FileEntry, Manifest};
 use super::mirror::{Mirror, Mirrored, entry_path};
 use super::place::Unfinished;
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Tenant};
+use crate::content::Content;
 use crate::db::{Copied, Live, Seen, Snapshot};
 use crate::intake;
 use crate::mailbox::arrival::Placement;
@@ -230,7 +231,7 @@ fn copy_archive(
 }
 
 fn database_entry(database: &Path, taken_at: Timestamp) -> Result<FileEntry, BackupError> {
-    let content = File::open(database).and_then(|file| copy::hash(&file));
+    let content = File::open(database).and_then(|file| Content::read(&file));
     let Content { sha256, size_bytes } = content.map_err(at(database))?;
     Ok(FileEntry {
         path: entry_path(Path::new(DATABASE))?,
@@ -249,7 +250,7 @@ fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<(), BackupError>
     copy::write(&path, &bytes).map_err(at(&path))?;
     // As `sha256sum --check` reads it.
     let sum = folder.join(MANIFEST_SUM);
-    let line = format!("{}  {MANIFEST}\n", copy::digest(&bytes));
+    let line = format!("{}  {MANIFEST}\n", Content::of(&bytes).sha256);
     copy::write(&sum, line.as_bytes()).map_err(at(&sum))
 }
 
@@ -388,7 +389,7 @@ mod tests {
                 mode: Mode::Full,
             },
             file_name: "/data/employees.csv".to_owned(),
-            sha256: copy::digest(bytes.as_bytes()),
+            sha256: Content::of(bytes.as_bytes()).sha256,
             size_bytes: bytes.len() as u64,
             received_at: SystemClock.now(),
             fingerprint: Fingerprint {

@@ -1,13 +1,12 @@
 //! The command line's ways in: a dry run, a local file as a delivery, and waiting for a delivery's verdict with or without a daemon.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
+use crate::content::Content;
 use crate::db::{Claim, NewDelivery, NewKind};
 use crate::import::examine::Task;
 use crate::import::{ImportError, Importer, blocking};
@@ -35,8 +34,8 @@ impl Importer {
         let configured = self.source(tenant, source)?;
         let opened = file.to_owned();
         let (file_handle, sha256) = blocking(move || {
-            let (sha256, _) = copy(&mut File::open(&opened)?, &mut io::sink())?;
-            Ok((File::open(opened)?, sha256))
+            let content = Content::read(File::open(&opened)?)?;
+            Ok((File::open(opened)?, content.sha256))
         })
         .await
         .map_err(ImportError::Local)?;
@@ -91,7 +90,7 @@ impl Importer {
         let id = DeliveryId::mint();
         let folder = Layout::new(&self.state_dir, tenant, environment).archive;
         let (from, to) = (file.to_owned(), folder.join(id.as_str()));
-        let (sha256, size_bytes) = blocking(move || archive(&from, &folder, &to))
+        let Content { sha256, size_bytes } = blocking(move || archive(&from, &folder, &to))
             .await
             .map_err(ImportError::Local)?;
         let delivery = NewDelivery {
@@ -154,18 +153,19 @@ fn name_of(file: &Path) -> String {
 }
 
 /// Copies `from` to the new file `to`, which survives a power loss when this returns.
-fn archive(from: &Path, folder: &PathBuf, to: &Path) -> io::Result<(String, u64)> {
-    let mut from = File::open(from)?;
+fn archive(from: &Path, folder: &Path, to: &Path) -> io::Result<Content> {
+    let from = File::open(from)?;
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)?;
-    let mut archived = OpenOptions::new()
+    let archived = OpenOptions::new()
+        .read(true)
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(to)?;
-    let copied = copy(&mut from, &mut archived).and_then(|copied| {
+    let copied = Content::copy_file(&from, &archived).and_then(|copied| {
         archived.sync_all()?;
         File::open(folder)?.sync_all()?;
         Ok(copied)
@@ -175,26 +175,4 @@ fn archive(from: &Path, folder: &PathBuf, to: &Path) -> io::Result<(String, u64)
         drop(fs::remove_file(to));
     }
     copied
-}
-
-/// Copies all of `from`, and returns its SHA-256 in hex and its size.
-fn copy(from: &mut File, to: &mut impl io::Write) -> io::Result<(String, u64)> {
-    let mut hash = Sha256::new();
-    let mut size_bytes = 0;
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        let read = from.read(&mut buffer)?;
-        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
-            break;
-        };
-        hash.update(chunk);
-        to.write_all(chunk)?;
-        size_bytes += chunk.len() as u64;
-    }
-    let digits = hash.finalize();
-    let digits = digits.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    let hex = digits
-        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
-        .collect();
-    Ok((hex, size_bytes))
 }

@@ -1,41 +1,20 @@
 //! From a finished file to its bytes in the archive: copied while they are hashed, or, for a photo, hashed only.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 
-use sha2::{Digest as _, Sha256};
-
+use crate::content::Content;
 use crate::failpoint::{self, Point};
 use crate::mailbox::{DeliveryId, Fingerprint, Folder, Stat};
 use crate::parse::photo::{self, Photo};
 
-const BUFFER_BYTES: usize = 256 * 1024;
-
-/// What was read of a finished file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Content {
-    /// Lower-case hex.
-    pub(super) sha256: String,
-    pub(super) size_bytes: u64,
-}
-
 /// Copies the file into the archive under the delivery's id, durably; a copy that an earlier attempt left there is replaced. The copy shares
 /// blocks with the file where the file system can do that, and is never a link to it: `cp` onto the mailbox file would rewrite it.
-pub(super) fn copy(
-    mut file: &File,
-    archive: &Folder,
-    delivery: &DeliveryId,
-) -> io::Result<Content> {
+pub(super) fn copy(file: &File, archive: &Folder, delivery: &DeliveryId) -> io::Result<Content> {
     discard(archive, delivery)?;
-    let mut copy = archive.create(delivery.as_str())?;
+    let copy = archive.create(delivery.as_str())?;
     failpoint::pass(Point::ArchiveCopy)?;
-    let content = if rustix::fs::ioctl_ficlone(&copy, file).is_ok() {
-        // The clone cannot change any more; the file can.
-        hash(&copy, io::sink())?
-    } else {
-        hash(&mut file, &mut copy)?
-    };
+    let content = Content::copy_file(file, &copy)?;
     failpoint::pass(Point::ArchiveSync)?;
     copy.sync_all()?;
     failpoint::pass(Point::ArchiveFolderSync)?;
@@ -56,7 +35,7 @@ pub(super) fn look_at_photo(file: &File) -> io::Result<(Content, Option<Photo>)>
     let mut head = Vec::new();
     file.take(photo::HEAD_BYTES as u64).read_to_end(&mut head)?;
     let found = photo::identify(&head);
-    let content = hash(head.as_slice().chain(file), io::sink())?;
+    let content = Content::read(head.as_slice().chain(file))?;
     Ok((content, found))
 }
 
@@ -72,29 +51,7 @@ pub(super) fn fingerprint(stat: &Stat) -> Fingerprint {
 
 /// The SHA-256 of a file.
 pub(super) fn digest(file: &File) -> io::Result<String> {
-    Ok(hash(file, io::sink())?.sha256)
-}
-
-fn hash(mut from: impl io::Read, mut to: impl io::Write) -> io::Result<Content> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut hasher = Sha256::new();
-    let mut size_bytes = 0;
-    loop {
-        let bytes = match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => buffer.get(..length).unwrap_or_default(),
-            Err(again) if again.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        hasher.update(bytes);
-        to.write_all(bytes)?;
-        size_bytes += bytes.len() as u64;
-    }
-    let mut sha256 = String::with_capacity(64);
-    for byte in hasher.finalize() {
-        write!(sha256, "{byte:02x}").map_err(io::Error::other)?;
-    }
-    Ok(Content { sha256, size_bytes })
+    Ok(Content::read(file)?.sha256)
 }
 
 #[cfg(test)]

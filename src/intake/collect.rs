@@ -13,10 +13,11 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::IntakeError;
-use super::claim::{self, Content, fingerprint};
+use super::claim::{self, fingerprint};
 use super::settle::{Coming, Settling, Verdict};
 use crate::clock::SharedClock;
 use crate::config::Tenant;
+use crate::content::Content;
 use crate::db::{Db, NewDelivery, NewKind, Recorded, Seen};
 use crate::failpoint::{self, Point};
 use crate::mailbox::arrival::Placement;
