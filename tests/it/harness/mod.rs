@@ -12,6 +12,7 @@ pub(crate) mod photo;
 pub(crate) mod rest;
 pub(crate) mod scrape;
 pub(crate) mod sender;
+pub(crate) mod settings;
 pub(crate) mod staff;
 pub(crate) mod tenant;
 
@@ -29,6 +30,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use self::client::{Client, Reply};
+use self::settings::Settings;
 use self::tenant::Tenant;
 
 /// How long a test waits for anything. Generous, because two cores are shared by many daemons.
@@ -115,7 +117,7 @@ pub(crate) struct Daemon {
     tenants: Vec<Tenant>,
     process: Option<Child>,
     log: Arc<Mutex<Vec<String>>>,
-    listeners: BTreeMap<&'static str, Listener>,
+    listeners: BTreeMap<String, Listener>,
     /// Rules for its fail points, from the next start on.
     failpoints: String,
     /// Set for it, from the next start on.
@@ -130,9 +132,12 @@ impl Daemon {
         Self::start_with(tenants, "")
     }
 
-    /// Starts one with more lines below `[limits]`.
-    pub(crate) fn start_with(tenants: impl IntoIterator<Item = Tenant>, limits: &str) -> Self {
-        let mut daemon = Self::lay_out(tenants, limits);
+    /// Starts one with these settings, or with these lines below `[limits]`.
+    pub(crate) fn start_with(
+        tenants: impl IntoIterator<Item = Tenant>,
+        settings: impl Into<Settings>,
+    ) -> Self {
+        let mut daemon = Self::lay_out(tenants, settings);
         daemon.start_again();
         daemon
     }
@@ -147,7 +152,10 @@ impl Daemon {
     }
 
     /// Lays out its folder, and starts nothing yet.
-    pub(crate) fn lay_out(tenants: impl IntoIterator<Item = Tenant>, limits: &str) -> Self {
+    pub(crate) fn lay_out(
+        tenants: impl IntoIterator<Item = Tenant>,
+        settings: impl Into<Settings>,
+    ) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("rosterd-it-")
             .tempdir()
@@ -160,7 +168,7 @@ impl Daemon {
                 .join(format!("tenants/{}.toml", tenant.name()));
             std::fs::write(file, tenant.toml()).unwrap();
         }
-        std::fs::write(folder.path().join("rosterd.toml"), config(limits)).unwrap();
+        std::fs::write(folder.path().join("rosterd.toml"), settings.into().toml()).unwrap();
         Self {
             folder,
             tenants,
@@ -241,27 +249,26 @@ impl Daemon {
                 .any(|event| event["message"] == "rosterd is ready")
                 .then_some(())
         });
-        self.listeners = [Port::Explicit, Port::Implicit, Port::Sftp, Port::Web]
-            .into_iter()
-            .map(|port| (port.listener(), self.ready_line(port)))
-            .collect();
-    }
-
-    fn ready_line(&self, port: Port) -> Listener {
-        let events = self.events();
-        let ready = events
-            .iter()
-            .find(|event| event["message"] == "ready" && event["listener"] == port.listener())
-            .unwrap_or_else(|| panic!("no ready line of the listener {}", port.listener()));
-        Listener {
-            address: ready["address"].as_str().unwrap().parse().unwrap(),
-            fingerprint: ready["fingerprint"].as_str().map(str::to_owned),
+        self.listeners = BTreeMap::new();
+        for ready in self.events() {
+            if ready["message"] != "ready" {
+                continue;
+            }
+            let listener = Listener {
+                address: ready["address"].as_str().unwrap().parse().unwrap(),
+                fingerprint: ready["fingerprint"].as_str().map(str::to_owned),
+            };
+            let name = ready["listener"].as_str().unwrap().to_owned();
+            // The first of several is the one that clients are sent to.
+            self.listeners.entry(name).or_insert(listener);
         }
     }
 
     /// Where and as whom a listener presents itself.
     pub(crate) fn listener(&self, port: Port) -> &Listener {
-        &self.listeners[port.listener()]
+        self.listeners
+            .get(port.listener())
+            .unwrap_or_else(|| panic!("no ready line of the listener {}", port.listener()))
     }
 
     pub(crate) fn address(&self, port: Port) -> SocketAddr {
@@ -482,38 +489,6 @@ pub(crate) fn rosterd() -> Command {
         .env_remove("ROSTERD_FAILPOINTS")
         .env("RUST_BACKTRACE", "1");
     command
-}
-
-fn config(limits: &str) -> String {
-    format!(
-        r#"
-[server]
-hosts = ["localhost", "secureftp.example.com"]
-state_dir = "state"
-tenants = "tenants"
-[database]
-url = "sqlite://rosterd.db"
-[ftps]
-explicit = ["127.0.0.1:0"]
-implicit = ["127.0.0.1:0"]
-passive_ports = "0"
-[sftp]
-listen = ["127.0.0.1:0"]
-host_keys = ["ssh_host_ed25519"]
-generate = true
-[web]
-listen = "127.0.0.1:0"
-[tls]
-certificate = "server.pem"
-key = "server.key"
-generate = true
-[log]
-format = "json"
-[limits]
-ban_failures = 0
-{limits}
-"#
-    )
 }
 
 /// Every file below a folder, which need not be there.

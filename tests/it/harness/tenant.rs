@@ -32,6 +32,7 @@ pub(crate) struct Tenant {
     name: String,
     quota: String,
     user: String,
+    lines: Vec<String>,
     logins: Vec<Login>,
     sources: Vec<Source>,
 }
@@ -43,6 +44,7 @@ impl Tenant {
         Self {
             name: name.to_owned(),
             quota: "50MB".to_owned(),
+            lines: Vec::new(),
             logins: vec![Login::named(&user)],
             user,
             sources: Vec::new(),
@@ -59,11 +61,22 @@ impl Tenant {
         self
     }
 
-    /// Lets its first login come with this key too.
-    pub(crate) fn authorized_key(mut self, line: &str) -> Self {
-        let login = self.logins.remove(0).authorized_key(line);
+    /// With this line, `key = value`.
+    pub(crate) fn line(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
+    }
+
+    /// Its first login is changed.
+    pub(crate) fn first_login(mut self, change: impl FnOnce(Login) -> Login) -> Self {
+        let login = change(self.logins.remove(0));
         self.logins.insert(0, login);
         self
+    }
+
+    /// Lets its first login come with this key too.
+    pub(crate) fn authorized_key(self, line: &str) -> Self {
+        self.first_login(|login| login.authorized_key(line))
     }
 
     pub(crate) fn login(mut self, login: Login) -> Self {
@@ -91,6 +104,9 @@ impl Tenant {
         let mut toml = format!(
             "name = \"{name}\"\ntime_zone = \"Australia/Melbourne\"\nquota = \"{quota}\"\n"
         );
+        for line in &self.lines {
+            writeln!(toml, "{line}").unwrap();
+        }
         for login in &self.logins {
             toml.push_str(&login.toml());
         }
@@ -109,6 +125,7 @@ pub(crate) struct Login {
     allow_from: Vec<&'static str>,
     rights: &'static str,
     authorized_key: Option<String>,
+    lines: Vec<String>,
     hashes: Vec<String>,
 }
 
@@ -121,8 +138,15 @@ impl Login {
             allow_from: vec!["127.0.0.0/8"],
             rights: r#"["upload", "download", "delete"]"#,
             authorized_key: None,
+            lines: Vec::new(),
             hashes: vec![HASH.clone()],
         }
+    }
+
+    /// With this line, `key = value`.
+    pub(crate) fn line(mut self, line: &str) -> Self {
+        self.lines.push(line.to_owned());
+        self
     }
 
     /// With this password in place of [`PASSWORD`].
@@ -174,6 +198,9 @@ impl Login {
         );
         if let Some(key) = &self.authorized_key {
             writeln!(toml, "authorized_keys = [\"{key}\"]").unwrap();
+        }
+        for line in &self.lines {
+            writeln!(toml, "{line}").unwrap();
         }
         for hash in &self.hashes {
             writeln!(toml, "[[login.password]]\nhash = \"{hash}\"").unwrap();
