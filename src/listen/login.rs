@@ -8,13 +8,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::clock::SharedClock;
 use crate::config::{Config, Login, Password, Tenant};
 use crate::listen::Protocol;
+use crate::listen::hashing::Hashing;
+pub use crate::listen::hashing::hash_password;
 use crate::listen::sessions::{Claim, Credential, Objection, Place, Sessions};
 use crate::live::Live;
 use crate::mailbox::{Mailbox, Mailboxes};
@@ -96,9 +96,7 @@ pub struct Logins {
     settings: Live<Config>,
     mailboxes: Arc<Mailboxes>,
     sessions: Arc<Sessions>,
-    /// Password hashing is the dearest thing a stranger can ask for: one at a time per core.
-    hashing: Arc<Semaphore>,
-    dummy_hash: Secret<String>,
+    hashing: Hashing,
     clock: SharedClock,
 }
 
@@ -153,13 +151,11 @@ impl Logins {
         mailboxes: Arc<Mailboxes>,
         clock: SharedClock,
     ) -> Result<Self, argon2::password_hash::Error> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             settings,
             mailboxes,
             sessions: Arc::default(),
-            hashing: Arc::new(Semaphore::new(cores)),
-            dummy_hash: Secret::new(hash_password("nobody has this password")?),
+            hashing: Hashing::new()?,
             clock,
         })
     }
@@ -265,27 +261,11 @@ impl Logins {
         if password.reveal().len() > PASSWORD_LIMIT_BYTES {
             return Err(otherwise);
         }
-        let dummy_hash = live.is_empty().then(|| self.dummy_hash.clone());
-        let password = password.clone();
-        let Ok(permit) = Arc::clone(&self.hashing).acquire_owned().await else {
-            return Err(otherwise);
-        };
-        let matched = tokio::task::spawn_blocking(move || {
-            let verify = |hash: &Secret<String>| {
-                Argon2::default()
-                    .verify_password(password.reveal().as_bytes(), hash.reveal().as_str())
-                    .is_ok()
-            };
-            if let Some(hash) = dummy_hash {
-                verify(&hash);
-            }
-            let matched = live.into_iter().find(|listed| verify(&listed.hash));
-            drop(permit);
-            matched
-        })
-        .await
-        .unwrap_or(None);
-        matched.ok_or(otherwise)
+        let hashes = live.iter().map(|listed| listed.hash.clone()).collect();
+        let matched = self.hashing.verify(peer, password, hashes).await;
+        matched
+            .and_then(|place| live.into_iter().nth(place))
+            .ok_or(otherwise)
     }
 
     fn admit(
@@ -374,13 +354,6 @@ impl Known {
     }
 }
 
-/// An argon2id hash of `password` in PHC string form, with a salt of its own.
-pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
-    Argon2::default()
-        .hash_password(password.as_bytes())
-        .map(|hash| hash.to_string())
-}
-
 /// A stranger's text, escaped and capped.
 struct Shown<'a>(&'a str);
 
@@ -411,21 +384,5 @@ mod tests {
             "hr\\u{d}\\u{a}\\u{1b}[31m"
         );
         assert_eq!(Shown(&"x".repeat(500)).to_string().chars().count(), 65);
-    }
-
-    #[test]
-    fn a_hash_verifies_its_own_password_only() {
-        let hash = hash_password("Correct horse").unwrap();
-        assert!(hash.starts_with("$argon2id$"));
-        assert!(
-            Argon2::default()
-                .verify_password(b"Correct horse", hash.as_str())
-                .is_ok()
-        );
-        assert!(
-            Argon2::default()
-                .verify_password(b"correct horse", hash.as_str())
-                .is_err()
-        );
     }
 }

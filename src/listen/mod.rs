@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod front;
 pub mod ftps;
+mod hashing;
 pub mod login;
 mod sessions;
 pub mod sftp;
