@@ -36,6 +36,8 @@ pub mod web;
 pub mod clock;
 pub mod content;
 pub mod failpoint;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod live;
 pub mod secret;
 pub mod tasks;

@@ -10,6 +10,8 @@ mod change;
 mod coverage;
 mod fault;
 mod in_place;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 pub mod layout;
 pub mod path;
 pub mod placement;

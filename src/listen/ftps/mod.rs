@@ -11,6 +11,8 @@ mod command;
 mod control;
 mod data;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 mod listing;
 mod passive;
 mod prompt;

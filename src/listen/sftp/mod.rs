@@ -8,6 +8,8 @@ mod channel;
 mod connection;
 mod handles;
 mod host_key;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 mod packet;
 mod pulse;
 mod reads;
