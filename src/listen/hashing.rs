@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use argon2::password_hash::Error as HashError;
 use argon2::password_hash::phc::{Output, PasswordHash};
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher as _, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -34,12 +35,12 @@ struct Turn {
 }
 
 impl Hashing {
-    pub(super) fn new() -> Result<Self, argon2::password_hash::Error> {
+    pub(super) fn new() -> Result<Self, HashError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self::on(cores)
     }
 
-    fn on(cores: usize) -> Result<Self, argon2::password_hash::Error> {
+    fn on(cores: usize) -> Result<Self, HashError> {
         Ok(Self {
             cores: Arc::new(Semaphore::new(cores)),
             memory: Arc::default(),
@@ -152,7 +153,7 @@ fn belongs(password: &str, hash: &str, blocks: &mut Vec<Block>) -> Option<bool> 
 }
 
 /// An argon2id hash of `password` in PHC string form, with a salt of its own.
-pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
+pub fn hash_password(password: &str) -> Result<String, HashError> {
     Argon2::default()
         .hash_password(password.as_bytes())
         .map(|hash| hash.to_string())

@@ -14,7 +14,7 @@ use crate::clock::SharedClock;
 use crate::config::{Config, Login, Password, Tenant};
 use crate::listen::Protocol;
 use crate::listen::hashing::Hashing;
-pub use crate::listen::hashing::hash_password;
+pub use crate::listen::hashing::{HashError, hash_password};
 use crate::listen::sessions::{Claim, Credential, Objection, Place, Sessions};
 use crate::live::Live;
 use crate::mailbox::{Mailbox, Mailboxes};
@@ -150,7 +150,7 @@ impl Logins {
         settings: Live<Config>,
         mailboxes: Arc<Mailboxes>,
         clock: SharedClock,
-    ) -> Result<Self, argon2::password_hash::Error> {
+    ) -> Result<Self, HashError> {
         Ok(Self {
             settings,
             mailboxes,
