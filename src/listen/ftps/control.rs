@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::command::{Line, Lines};
+use super::lines::{Line, Lines};
 use super::reply::Reply;
 use crate::listen::tls::SessionTag;
 

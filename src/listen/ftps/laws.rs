@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 
-use super::command::{Command, LINE_LIMIT_BYTES, Line, Lines};
+use super::command::Command;
+use super::lines::{LINE_LIMIT_BYTES, Line, Lines};
 use super::listing::{self, Facts};
 use super::reply::{Reply, quoted};
 use crate::mailbox::{Entry, EntryKind, MailboxPath};

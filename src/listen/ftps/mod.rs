@@ -7,16 +7,20 @@
 #![warn(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
 mod access;
+mod attend;
+mod browse;
 mod command;
 mod control;
 mod data;
 mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
+mod lines;
 mod listing;
 mod passive;
 mod prompt;
 mod pump;
+mod rendezvous;
 mod reply;
 mod session;
 mod transfer;

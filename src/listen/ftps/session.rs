@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
 
 use super::House;
-use super::command::{Command, Fault, Line, Type};
+use super::command::{Command, Fault, Type};
 use super::control::Control;
+use super::lines::Line;
 use super::listing::Facts;
 use super::passive::{Lease, PassivePorts};
 use super::reply::{self, Reply};
@@ -62,7 +62,7 @@ pub(super) struct Session {
     pub(super) facts: Facts,
     unknown: u32,
     /// A command that came during a transfer, to be done after it.
-    deferred: Option<Line>,
+    pub(super) deferred: Option<Line>,
     _pass: Pass,
 }
 
@@ -83,7 +83,7 @@ impl Member {
 }
 
 /// Waits until a reload ends the session; forever before it has logged in.
-async fn ended(member: Option<&Member>) {
+pub(super) async fn ended(member: Option<&Member>) {
     match member {
         Some(member) => member.account.ended().await,
         None => std::future::pending().await,
@@ -375,69 +375,4 @@ impl Session {
         }
         Ok(Some(fault.into()))
     }
-
-    /// Answers the control connection while bytes move. ABOR, the end of the control connection, and a reload that ends the session stop them; NOOP
-    /// and STAT are answered; any other command, QUIT too, waits until they have moved, and so does whatever follows it.
-    pub(super) async fn attend<T>(
-        &mut self,
-        moving: impl Future<Output = T>,
-        stop: &CancellationToken,
-    ) -> Attended<T> {
-        let mut moving = std::pin::pin!(moving);
-        let mut attended = Interruption::None;
-        loop {
-            let listening = matches!(attended, Interruption::None) && self.deferred.is_none();
-            let going = matches!(attended, Interruption::None);
-            let line = tokio::select! {
-                biased;
-                outcome = &mut moving => return Attended { outcome, interruption: attended },
-                () = ended(self.member.as_ref()), if going => {
-                    attended = Interruption::Ended;
-                    stop.cancel();
-                    continue;
-                }
-                line = self.control.line(), if listening => line,
-            };
-            let answered = match line {
-                Ok(Some(line)) => match Command::parse(&line) {
-                    Ok(Command::Abor) => {
-                        attended = Interruption::Aborted;
-                        stop.cancel();
-                        Ok(())
-                    }
-                    Ok(Command::Noop) => self.control.send(&Reply::new(200, "Here")).await,
-                    Ok(Command::Stat) => {
-                        let reply = Reply::new(211, "A transfer is going on");
-                        self.control.send(&reply).await
-                    }
-                    _ => {
-                        self.deferred = Some(line);
-                        Ok(())
-                    }
-                },
-                Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = answered {
-                attended = Interruption::Gone(error);
-                stop.cancel();
-            }
-        }
-    }
-}
-
-/// How bytes moved, and what came in between.
-#[derive(Debug)]
-pub(super) struct Attended<T> {
-    pub(super) outcome: T,
-    pub(super) interruption: Interruption,
-}
-
-#[derive(Debug)]
-pub(super) enum Interruption {
-    None,
-    Aborted,
-    /// By a reload.
-    Ended,
-    Gone(io::Error),
 }

@@ -8,21 +8,20 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::attend::Interruption;
 use super::command::Type;
 use super::data::{DataStream, Expected, part};
-use super::listing;
 use super::passive::Lease;
 use super::pump::{self, Cut, Patience, Writer};
 use super::reply::Reply;
 use super::session::{
-    Answer, Interruption, LOGIN_CHANGED, NextTransfer, Session, Stop, answer, refuse, reply_to,
+    Answer, LOGIN_CHANGED, NextTransfer, Session, Stop, answer, refuse, reply_to,
 };
-use crate::clock::{Clock as _, SystemClock};
 use crate::failpoint::{self, Point};
 use crate::listen::front::FtpsFront;
 use crate::listen::tls::{Direction, SessionTag};
 use crate::listen::upload_log::UploadLog;
-use crate::mailbox::{Arrival, Entry, EntryKind, Start};
+use crate::mailbox::{Arrival, Start};
 use crate::telemetry::chain;
 
 const NO_PORT: &str = "Send PASV or EPSV first";
@@ -150,54 +149,7 @@ impl Session {
         .await
     }
 
-    /// LIST.
-    pub(super) async fn list_long(&mut self, path: Option<&str>) -> Answer {
-        let (entries, _) = self.entries(path).await?;
-        self.give_text(listing::long(&entries, SystemClock.now()))
-            .await
-    }
-
-    /// NLST.
-    pub(super) async fn list_names(&mut self, path: Option<&str>) -> Answer {
-        let (entries, kind) = self.entries(path).await?;
-        let asked = path.unwrap_or_default();
-        let prefix = match (kind, asked.rsplit_once('/')) {
-            (EntryKind::File, Some((folder, _))) => format!("{folder}/"),
-            (EntryKind::Folder, _) if !matches!(asked, "" | "." | "./") => {
-                format!("{}/", asked.trim_end_matches('/'))
-            }
-            _ => String::new(),
-        };
-        self.give_text(listing::names(&entries, &prefix)).await
-    }
-
-    /// MLSD.
-    pub(super) async fn list_facts(&mut self, path: Option<&str>) -> Answer {
-        let (entries, kind) = self.entries(path).await?;
-        if kind == EntryKind::File {
-            return refuse(501, "That is not a folder: use MLST");
-        }
-        let rights = self.account()?.rights;
-        self.give_text(listing::facts(&entries, &self.facts, rights))
-            .await
-    }
-
-    /// What is in a folder, or the one file.
-    async fn entries(&mut self, path: Option<&str>) -> Result<(Vec<Entry>, EntryKind), Stop> {
-        self.next = NextTransfer::default();
-        self.may_move_data()?;
-        let path = self.resolve(550, path.unwrap_or("."))?;
-        self.ask(move |mailbox| {
-            let entry = mailbox.stat(&path)?;
-            Ok(match entry.kind {
-                EntryKind::File => (vec![entry], EntryKind::File),
-                EntryKind::Folder => (mailbox.list(&path)?, EntryKind::Folder),
-            })
-        })
-        .await
-    }
-
-    async fn give_text(&mut self, text: String) -> Answer {
+    pub(super) async fn give_text(&mut self, text: String) -> Answer {
         self.give(async |stream, patience| {
             pump::send(stream, text.as_bytes(), patience).await?;
             pump::close(stream, patience).await
@@ -237,7 +189,7 @@ impl Session {
     }
 
     /// Whether this session may open data connections at all.
-    fn may_move_data(&self) -> Result<(), Stop> {
+    pub(super) fn may_move_data(&self) -> Result<(), Stop> {
         self.account()?;
         if self.data_protected {
             return Ok(());

@@ -1,0 +1,130 @@
+//! Lines that clients and strangers send, and what is read in them.
+
+use super::*;
+
+fn parse(line: &[u8]) -> Result<Command, Fault> {
+    Command::parse(&Line::Whole(line.to_vec()))
+}
+
+#[test]
+fn verbs_are_read_in_any_case_r0_13() {
+    for line in ["AUTH TLS", "auth ssl", "AUTH TLS-C", "Auth tls-p"] {
+        assert_eq!(parse(line.as_bytes()), Ok(Command::Auth));
+    }
+    assert_eq!(parse(b"AUTH KERBEROS"), Err(Fault::Parameter));
+    assert_eq!(parse(b"prot p"), Ok(Command::Prot(Protection::Private)));
+    assert_eq!(parse(b"PROT C"), Ok(Command::Prot(Protection::Weaker)));
+    assert_eq!(parse(b"type i"), Ok(Command::Type(Type::Image)));
+    assert_eq!(parse(b"TYPE A N"), Ok(Command::Type(Type::Ascii)));
+    assert_eq!(parse(b"TYPE E"), Err(Fault::Parameter));
+    assert_eq!(parse(b"EPSV ALL"), Ok(Command::EpsvAll));
+    assert_eq!(parse(b"EPSV 2"), Ok(Command::Epsv(Family::V6)));
+    assert_eq!(parse(b"NOOP anything"), Ok(Command::Noop));
+    assert_eq!(parse(b"XPWD"), Ok(Command::Pwd));
+    assert_eq!(parse(b"OPTS UTF8 ON"), Ok(Command::OptsUtf8));
+    assert_eq!(parse(b"opts utf8"), Ok(Command::OptsUtf8));
+    assert_eq!(parse(b"OPTS HASH SHA-1"), Err(Fault::Parameter));
+}
+
+#[test]
+fn names_are_taken_as_they_stand_r0_17() {
+    assert_eq!(
+        parse(b"USER Secureftp.example.com|hr@acme.example"),
+        Ok(Command::User(
+            "Secureftp.example.com|hr@acme.example".to_owned()
+        ))
+    );
+    assert_eq!(
+        parse(b"PASS  two words "),
+        Ok(Command::Pass(Secret::new(" two words ".to_owned())))
+    );
+    assert_eq!(
+        parse("STOR é (2).csv".as_bytes()),
+        Ok(Command::Stor("é (2).csv".to_owned()))
+    );
+    assert_eq!(
+        parse(b"PASS"),
+        Ok(Command::Pass(Secret::new(String::new())))
+    );
+    assert_eq!(parse(b"STOR"), Err(Fault::Argument));
+    assert_eq!(parse(b"USER "), Err(Fault::Argument));
+}
+
+#[test]
+fn nul_cr_and_invalid_utf_8_are_faults_of_that_line() {
+    assert_eq!(Command::parse(&Line::TooLong), Err(Fault::TooLong));
+    assert_eq!(parse(b"STOR a\0b"), Err(Fault::Argument));
+    assert_eq!(parse(b"STOR a\rb"), Err(Fault::Argument));
+    assert_eq!(parse(b"STOR \xc0\xae"), Err(Fault::Argument));
+    assert_eq!(parse(b"\x80\x81"), Err(Fault::Unknown));
+    assert_eq!(parse(b""), Err(Fault::Unknown));
+    assert_eq!(parse(b"\x16\x03\x01\x02"), Err(Fault::Unknown));
+}
+
+#[test]
+fn offsets_are_numbers_that_fit() {
+    assert_eq!(
+        parse(b"REST 18446744073709551615"),
+        Ok(Command::Rest(u64::MAX))
+    );
+    for line in [
+        "REST 18446744073709551616",
+        "REST -1",
+        "REST +1",
+        "REST",
+        "REST 1 2",
+    ] {
+        assert_eq!(parse(line.as_bytes()), Err(Fault::Argument), "{line}");
+    }
+    assert_eq!(parse(b"ALLO 100 R 10"), Ok(Command::Allo(100)));
+}
+
+#[test]
+fn the_time_of_mfmt_is_a_time_in_utc_and_the_rest_of_the_line_a_name() {
+    let set = |line: &[u8]| parse(line);
+    let instant = "2026-11-22T01:02:03Z".parse().unwrap();
+    let expected = Ok(Command::Mfmt(instant, "/data/a b.csv".to_owned()));
+    assert_eq!(set(b"MFMT 20261122010203 /data/a b.csv"), expected);
+    assert_eq!(set(b"mfmt 20261122010203.999 /data/a b.csv"), expected);
+    for line in [
+        "MFMT",
+        "MFMT 20261122010203",
+        "MFMT 20261322010203 a",
+        "MFMT 2026112201020 a",
+        "MFMT yesterday a",
+        "MFMT 20261122010203. a",
+        "MFMT 20261122010203 ",
+    ] {
+        assert_eq!(set(line.as_bytes()), Err(Fault::Argument), "{line}");
+    }
+}
+
+#[test]
+fn options_for_ls_are_dropped() {
+    let list = |path: Option<&str>| Ok(Command::List(path.map(str::to_owned)));
+    assert_eq!(parse(b"LIST"), list(None));
+    assert_eq!(parse(b"LIST -la"), list(None));
+    assert_eq!(parse(b"LIST -a -l /data"), list(Some("/data")));
+    assert_eq!(parse(b"LIST my files"), list(Some("my files")));
+}
+
+#[test]
+fn telnet_bytes_before_abor_are_tolerated() {
+    assert_eq!(parse(b"\xff\xf4\xff\xf2ABOR"), Ok(Command::Abor));
+    assert_eq!(parse(b"\xf2ABOR"), Ok(Command::Abor));
+}
+
+#[test]
+fn other_protocols_other_commands_and_nonsense_are_told_apart() {
+    assert_eq!(parse(b"GET / HTTP/1.1"), Err(Fault::Foreign));
+    assert_eq!(parse(b"SITE CHMOD 777 x"), Ok(Command::Chmod));
+    assert_eq!(parse(b"SITE EXEC ls"), Err(Fault::NotServed));
+    assert_eq!(parse(b"site quota"), Ok(Command::Quota));
+    assert_eq!(parse(b"LANG en"), Ok(Command::Lang));
+    assert_eq!(parse(b"LANG tlh"), Err(Fault::Parameter));
+    assert_eq!(parse(b"PORT 127,0,0,1,4,1"), Err(Fault::ActiveMode));
+    assert_eq!(parse(b"FROBNICATE"), Err(Fault::Unknown));
+    assert_eq!(parse(b"MODE Z"), Err(Fault::Parameter));
+    assert_eq!(parse(b"STRU F"), Ok(Command::Stru));
+    assert_eq!(parse(b"STAT /data"), Err(Fault::Parameter));
+}
