@@ -27,6 +27,7 @@ mod crash;
 mod damage;
 mod database;
 mod drain;
+mod ftps_active;
 mod hostile;
 #[cfg(feature = "failpoints")]
 mod parked;

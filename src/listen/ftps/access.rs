@@ -5,7 +5,7 @@ use std::io;
 use tokio::time::timeout_at;
 
 use super::command::Protection;
-use super::reply::Reply;
+use super::reply::{self, Reply};
 use super::session::{Answer, Member, Session, Stop, answer, refuse};
 use crate::listen::login::{Account, Attempt};
 use crate::secret::Secret;
@@ -113,6 +113,12 @@ impl Session {
             Some(member) => Ok(&member.account),
             None => refuse(530, "Log in first"),
         }
+    }
+
+    /// FEAT.
+    pub(super) fn features(&self) -> Reply {
+        let active = self.front.settings.active_mode.then_some("EPRT");
+        reply::features(&self.facts.offer(), active)
     }
 
     /// STAT without a path.

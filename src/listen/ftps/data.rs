@@ -1,4 +1,4 @@
-//! Data connections: a leased port's connection, its TLS handshake, and whether it belongs to this session and no other.
+//! Data connections: how one is opened, its TLS handshake, and whether it belongs to this session and no other.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::passive::Lease;
 use super::prompt::Prompt;
 use super::pump::hear_out;
+use super::rendezvous::Rendezvous;
 use super::reply::Reply;
 use crate::config::SessionReuse;
 use crate::listen::tls::{Direction, SessionTag, TlsIdentity};
@@ -36,6 +36,8 @@ pub(super) type DataStream = TlsStream<BufReader<Prompt>>;
 pub(super) enum NoData {
     #[error("no data connection came")]
     NeverCame,
+    #[error("the address of PORT could not be connected to")]
+    NotReached(#[source] io::Error),
     #[error("the TLS handshake of the data connection failed")]
     Handshake(#[source] io::Error),
     #[error("the data connection did not resume the TLS session")]
@@ -46,6 +48,10 @@ impl From<&NoData> for Reply {
     fn from(reason: &NoData) -> Self {
         match reason {
             NoData::NeverCame => Self::new(425, "No data connection came to the announced port"),
+            NoData::NotReached(_) => Self::new(
+                425,
+                "The address that you have sent could not be connected to",
+            ),
             NoData::Handshake(_) => {
                 Self::new(425, "The TLS handshake on the data connection failed")
             }
@@ -126,24 +132,23 @@ pub(super) struct Expected<'a> {
 }
 
 impl Expected<'_> {
-    /// Waits for the connection and does the handshake. The lease keeps its slot until the right connection has come.
+    /// Waits for the connection, or makes it, and does the handshake: the server in it is us either way (RFC 4217 section 7). A port of ours stays taken until
+    /// the right connection has come.
     pub(super) async fn open(
         &self,
-        lease: &mut Lease,
+        rendezvous: &mut Rendezvous,
         direction: Direction,
     ) -> Result<DataStream, NoData> {
         let deadline = tokio::time::Instant::now() + self.limit;
         loop {
-            let Ok(Some(stream)) = timeout_at(deadline, lease.connection()).await else {
-                return Err(NoData::NeverCame);
-            };
+            let stream = rendezvous.connection(deadline).await?;
             let (stream, resumed) = timeout(self.limit, self.shake_hands(stream, direction))
                 .await
                 .map_err(|late| NoData::Handshake(late.into()))?
                 .map_err(NoData::Handshake)?;
             match self.owners.judge(self.reuse, self.tag, resumed) {
                 Verdict::Take => {
-                    lease.settle();
+                    rendezvous.settle();
                     return Ok(stream);
                 }
                 Verdict::Strayed => {

@@ -63,7 +63,6 @@ impl From<Fault> for Reply {
         match fault {
             Fault::Unknown => Self::new(500, "No such command"),
             Fault::NotServed => Self::new(502, "This command is not served here"),
-            Fault::ActiveMode => Self::new(502, "Active mode is not served: use PASV or EPSV"),
             Fault::Argument => Self::new(501, "The argument is missing or malformed"),
             Fault::Parameter => Self::new(504, "This parameter is not served here"),
             Fault::TooLong => Self::new(501, "Command lines may have up to 4096 bytes"),
@@ -92,23 +91,23 @@ pub(super) fn entering_extended_passive(port: u16) -> Reply {
 }
 
 /// FEAT's reply, which tells the truth: no REST STREAM, since an upload under a final name is whole or not at all.
-pub(super) fn features(facts: &str) -> Reply {
+pub(super) fn features(facts: &str, more: impl IntoIterator<Item = &'static str>) -> Reply {
     let mut features: Vec<String> = ["AUTH TLS", "AUTH SSL", "PBSZ", "PROT", "UTF8"]
         .map(str::to_owned)
         .to_vec();
     features.push(format!("MLST {facts}"));
-    let more = [
+    let always = [
         "SIZE", "MDTM", "MFMT", "AVBL", "EPSV", "TVFS", "CLNT", "LANG EN*",
     ];
-    features.extend(more.map(str::to_owned));
+    features.extend(always.into_iter().chain(more).map(str::to_owned));
     Reply::listing(211, "Features:", features)
 }
 
 /// HELP's reply.
 pub(super) fn help() -> Reply {
     let served = [
-        "ABOR ALLO APPE AUTH AVBL CDUP CLNT CWD DELE EPSV FEAT HELP LANG LIST MDTM MFMT",
-        "MKD MLSD MLST MODE NLST NOOP OPTS PASS PASV PBSZ PROT PWD QUIT REST RETR RMD",
+        "ABOR ALLO APPE AUTH AVBL CDUP CLNT CWD DELE EPRT EPSV FEAT HELP LANG LIST MDTM MFMT",
+        "MKD MLSD MLST MODE NLST NOOP OPTS PASS PASV PBSZ PORT PROT PWD QUIT REST RETR RMD",
         "RNFR RNTO SITE SIZE STAT STOR STRU SYST TYPE USER",
     ];
     Reply::listing(214, "Commands:", served.map(str::to_owned).to_vec())
@@ -126,8 +125,8 @@ mod tests {
     fn a_reply_is_one_line_or_a_block_that_ends_with_its_code() {
         assert_eq!(text(&Reply::new(200, "Done")), "200 Done\r\n");
         assert_eq!(
-            text(&features("type*;size*;")),
-            "211-Features:\r\n AUTH TLS\r\n AUTH SSL\r\n PBSZ\r\n PROT\r\n UTF8\r\n MLST type*;size*;\r\n SIZE\r\n MDTM\r\n MFMT\r\n AVBL\r\n EPSV\r\n TVFS\r\n CLNT\r\n LANG EN*\r\n211 End\r\n"
+            text(&features("type*;size*;", Some("EPRT"))),
+            "211-Features:\r\n AUTH TLS\r\n AUTH SSL\r\n PBSZ\r\n PROT\r\n UTF8\r\n MLST type*;size*;\r\n SIZE\r\n MDTM\r\n MFMT\r\n AVBL\r\n EPSV\r\n TVFS\r\n CLNT\r\n LANG EN*\r\n EPRT\r\n211 End\r\n"
         );
     }
 
@@ -146,7 +145,7 @@ mod tests {
 
     #[test]
     fn rest_stream_is_not_claimed() {
-        assert!(!text(&features("")).contains("REST"));
+        assert!(!text(&features("", None)).contains("REST"));
     }
 
     #[test]

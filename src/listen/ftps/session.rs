@@ -8,11 +8,12 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 use super::House;
-use super::command::{Command, Fault, Type};
+use super::command::{Command, Endpoint, Fault, Type};
 use super::control::Control;
 use super::lines::Line;
 use super::listing::Facts;
-use super::passive::{Lease, PassivePorts};
+use super::passive::PassivePorts;
+use super::rendezvous::Rendezvous;
 use super::reply::{self, Reply};
 use crate::failpoint::{self, Point};
 use crate::listen::Protocol;
@@ -56,7 +57,7 @@ pub(super) struct Session {
     pub(super) rename_from: Option<MailboxPath>,
     pub(super) data_type: Type,
     pub(super) next: NextTransfer,
-    pub(super) lease: Option<Lease>,
+    pub(super) rendezvous: Option<Rendezvous>,
     /// After EPSV ALL.
     pub(super) only_epsv: bool,
     pub(super) facts: Facts,
@@ -207,7 +208,7 @@ impl Opening {
             rename_from: None,
             data_type: Type::Ascii,
             next: NextTransfer::default(),
-            lease: None,
+            rendezvous: None,
             only_epsv: false,
             facts: Facts::default(),
             unknown: 0,
@@ -229,7 +230,7 @@ impl Session {
             Err(error) => tracing::debug!(%error, "session lost"),
         }
         // The slot and the login end with the session, not with the goodbye.
-        self.lease = None;
+        self.rendezvous = None;
         self.member = None;
         self.control.close().await;
     }
@@ -268,14 +269,14 @@ impl Session {
         };
         let draining = self.tasks.draining().clone();
         let goodbye = loop {
-            let expires = self.lease.as_ref().map(Lease::expires);
+            let expires = self.rendezvous.as_ref().and_then(Rendezvous::expires);
             tokio::select! {
                 biased;
                 () = draining.cancelled() => break "The server is shutting down: try again later",
                 () = ended(self.member.as_ref()) => break LOGIN_CHANGED,
                 () = std::future::ready(()), if self.deferred.is_some() => return Ok(self.deferred.take()),
                 line = self.control.line() => return line,
-                () = sleep_until(expires.unwrap_or(deadline)), if expires.is_some() => self.lease = None,
+                () = sleep_until(expires.unwrap_or(deadline)), if expires.is_some() => self.rendezvous = None,
                 () = sleep_until(deadline) => break late,
             }
         };
@@ -297,7 +298,7 @@ impl Session {
         }
         match command {
             Command::Abor => {
-                self.lease = None;
+                self.rendezvous = None;
                 answer(226, "No transfer to abort")
             }
             Command::Allo(size_bytes) => {
@@ -312,12 +313,13 @@ impl Session {
             Command::Clnt => answer(200, "Noted"),
             Command::Cwd(path) => self.change_folder(&path).await,
             Command::Dele(path) => self.remove_file(&path).await,
+            Command::Eprt(endpoint) => self.active(endpoint),
             Command::Epsv(family) => self.extended_passive(family).await,
             Command::EpsvAll => {
                 self.only_epsv = true;
                 answer(200, "EPSV only from now on")
             }
-            Command::Feat => Ok(Some(reply::features(&self.facts.offer()))),
+            Command::Feat => Ok(Some(self.features())),
             Command::Help => Ok(Some(reply::help())),
             Command::Lang => answer(200, "Replies are in English"),
             Command::List(path) => Box::pin(self.list_long(path.as_deref())).await,
@@ -337,6 +339,7 @@ impl Session {
             Command::Pass(password) => Box::pin(self.log_in(&password)).await,
             Command::Pasv => self.passive().await,
             Command::Pbsz => self.protection_buffer(),
+            Command::Port(address) => self.active(Endpoint::At(address.into())),
             Command::Prot(protection) => self.protect(protection),
             Command::Pwd => self.working_folder(),
             Command::Quota => self.quota(),

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::attend::Interruption;
 use super::command::Type;
 use super::data::{DataStream, Expected, part};
-use super::passive::Lease;
 use super::pump::{self, Cut, Patience, Writer};
+use super::rendezvous::Rendezvous;
 use super::reply::Reply;
 use super::session::{
     Answer, LOGIN_CHANGED, NextTransfer, Session, Stop, answer, refuse, reply_to,
@@ -24,7 +24,7 @@ use crate::listen::upload_log::UploadLog;
 use crate::mailbox::{Arrival, Start};
 use crate::telemetry::chain;
 
-const NO_PORT: &str = "Send PASV or EPSV first";
+const NO_PORT: &str = "Say first where the data goes: send EPSV, PASV or PORT";
 const CONTROL_ENDED: &str = "the control connection ended";
 const SESSION_ENDED: &str = "a reload has ended the session";
 
@@ -49,13 +49,13 @@ impl Session {
         self.may_move_data()?;
         self.may_upload(553)?;
         let path = self.resolve(553, path)?;
-        if self.lease.is_none() {
+        if self.rendezvous.is_none() {
             return refuse(425, NO_PORT);
         }
         let upload = self.ask(move |mailbox| mailbox.begin(&path, start)).await?;
         let mut writer = Writer::new(upload, UploadLog::begin(self.account()?, self.protocol));
-        let mut lease = match self.announce_transfer("Send the file").await {
-            Ok(lease) => lease,
+        let mut rendezvous = match self.announce_transfer("Send the file").await {
+            Ok(rendezvous) => rendezvous,
             Err(stop) => {
                 writer.cut(CONTROL_ENDED).await;
                 return Err(stop);
@@ -66,7 +66,7 @@ impl Session {
         let expected = house.expected(&front, self.tag);
         let tasks = self.tasks.clone();
         let moving = async {
-            let open = expected.open(&mut lease, Direction::Up);
+            let open = expected.open(&mut rendezvous, Direction::Up);
             let mut stream = patience.unless_stopped(open).await?;
             match pump::receive(&mut stream, &mut writer, &patience).await {
                 Ok(received) => {
@@ -94,7 +94,7 @@ impl Session {
             }
         };
         let attended = self.attend(Box::pin(moving), &patience.stop).await;
-        drop(lease);
+        drop(rendezvous);
         let received = attended.outcome.and_then(|received| match next.announced {
             // In TYPE A a sender announces its own size, not that of the bytes with line ends converted.
             Some(announced) if self.data_type == Type::Image && announced != received => {
@@ -162,20 +162,20 @@ impl Session {
         &mut self,
         send: impl AsyncFnOnce(&mut DataStream, &Patience) -> Result<(), Cut>,
     ) -> Answer {
-        let mut lease = self.announce_transfer("Here it comes").await?;
+        let mut rendezvous = self.announce_transfer("Here it comes").await?;
         let patience = self.patience();
         let (house, front) = (Arc::clone(&self.house), Arc::clone(&self.front));
         let expected = house.expected(&front, self.tag);
         let tasks = self.tasks.clone();
         let moving = async {
-            let open = expected.open(&mut lease, Direction::Down);
+            let open = expected.open(&mut rendezvous, Direction::Down);
             let mut stream = patience.unless_stopped(open).await?;
             send(&mut stream, &patience).await?;
             part(stream, &tasks);
             Ok(())
         };
         let attended = self.attend(Box::pin(moving), &patience.stop).await;
-        drop(lease);
+        drop(rendezvous);
         match attended.outcome {
             Ok(()) => {
                 let reply = Reply::new(226, "Sent");
@@ -197,13 +197,13 @@ impl Session {
         refuse(522, "Data connections use TLS: send PROT P first")
     }
 
-    /// Says 150, and gives the port on which the client will come.
-    async fn announce_transfer(&mut self, text: &'static str) -> Result<Lease, Stop> {
-        let Some(lease) = self.lease.take() else {
+    /// Says 150, and gives the way to the data connection.
+    async fn announce_transfer(&mut self, text: &'static str) -> Result<Rendezvous, Stop> {
+        let Some(rendezvous) = self.rendezvous.take() else {
             return refuse(425, NO_PORT);
         };
         self.control.send(&Reply::new(150, text)).await?;
-        Ok(lease)
+        Ok(rendezvous)
     }
 
     fn patience(&self) -> Patience {

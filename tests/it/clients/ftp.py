@@ -1,7 +1,7 @@
 """Takes steps with Python's own ftplib, as small HR systems do, and prints what came of each as JSON.
 
 Usage: ftp.py PLAN, where PLAN is JSON:
-  {"host", "port", "implicit", "user", "password", "options": {"secure", "protect", "tls"}, "steps": [[VERB, ARGUMENT, ...], ...]}
+  {"host", "port", "implicit", "user", "password", "options": {"secure", "protect", "tls", "passive"}, "steps": [[VERB, ARGUMENT, ...], ...]}
 Verbs: stor PATH FILE | retr PATH | nlst PATH | list PATH | mlsd PATH | size PATH | mdtm PATH | rename FROM TO | dele PATH | raw COMMAND
 Each step, the login being the first, gives {"reply"} or {"lines"} or {"reply", "sha256", "size"}, or {"error"}.
 """
@@ -33,6 +33,7 @@ def connect(plan):
         ftp = ftplib.FTP_TLS(context=context(options.get("tls")), timeout=60)
     else:
         ftp = ftplib.FTP(timeout=60)
+    ftp.set_pasv(options.get("passive", True))
     ftp.connect(plan["host"], plan["port"])
     return ftp
 

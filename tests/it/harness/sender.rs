@@ -140,7 +140,7 @@ impl Sender<'_> {
         self.ftplib_with(port, &json!({}), steps)
     }
 
-    /// The same with options: `secure`, `protect` (default true), `tls` ("1.2" or "1.3").
+    /// The same with options: `secure`, `protect`, `passive` (default true), `tls` ("1.2" or "1.3").
     #[track_caller]
     pub(crate) fn ftplib_with(&self, port: Port, options: &Value, steps: &Value) -> Vec<Value> {
         let address = self.daemon.address(port);

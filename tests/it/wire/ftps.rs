@@ -1,29 +1,34 @@
 //! FTPS by hand.
 
 use std::io::{self, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use super::PATIENCE;
+use crate::harness::tenant::PASSWORD;
 use crate::harness::{Daemon, Port};
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
-/// A session that is logged in.
+/// A session.
 #[derive(Debug)]
 pub(crate) struct Ftps {
     control: Control,
     server: SocketAddr,
+    /// Where its connections come from; none: wherever the system likes.
+    from: Option<IpAddr>,
     config: Arc<ClientConfig>,
 }
 
 #[derive(Debug)]
 enum Control {
+    Clear(BufReader<TcpStream>),
     Secure(Box<BufReader<Tls>>),
     Gone,
 }
@@ -40,6 +45,62 @@ pub(crate) struct Reply {
 }
 
 impl Ftps {
+    /// Connects and hears the greeting, which comes in clear on the explicit port.
+    pub(crate) fn try_connect(
+        port: Port,
+        server: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> io::Result<Self> {
+        // Tickets are kept by the session: with another session's, a data connection would stray.
+        let config = config();
+        let socket = connect(from, server)?;
+        let control = match port {
+            Port::Implicit => Control::Secure(Box::new(BufReader::new(secure(&config, socket)?))),
+            _ => Control::Clear(BufReader::new(socket)),
+        };
+        let mut session = Self {
+            control,
+            server,
+            from,
+            config,
+        };
+        session.try_hear()?;
+        Ok(session)
+    }
+
+    /// Connects.
+    #[track_caller]
+    pub(crate) fn connect(daemon: &Daemon, port: Port) -> Self {
+        Self::try_connect(port, daemon.address(port), None).unwrap()
+    }
+
+    /// AUTH TLS and its handshake.
+    pub(crate) fn try_secure(&mut self) -> io::Result<()> {
+        self.try_say("AUTH TLS")?;
+        self.try_hear()?;
+        self.try_shake_hands()
+    }
+
+    /// Goes over to TLS.
+    pub(crate) fn try_shake_hands(&mut self) -> io::Result<()> {
+        let Control::Clear(control) = std::mem::replace(&mut self.control, Control::Gone) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let stream = secure(&self.config, control.into_inner())?;
+        self.control = Control::Secure(Box::new(BufReader::new(stream)));
+        Ok(())
+    }
+
+    /// USER and PASS, and all that a transfer needs.
+    pub(crate) fn try_enter(&mut self, user: &str, password: &str) -> io::Result<Reply> {
+        self.try_ask(&format!("USER {user}"))?;
+        let reply = self.try_ask(&format!("PASS {password}"))?;
+        for command in ["PBSZ 0", "PROT P", "TYPE I"] {
+            self.try_ask(command)?;
+        }
+        Ok(reply)
+    }
+
     /// Logs in; the reply tells why not.
     pub(crate) fn try_log_in(
         daemon: &Daemon,
@@ -47,34 +108,33 @@ impl Ftps {
         user: &str,
         password: &str,
     ) -> io::Result<(Self, Reply)> {
-        let server = daemon.address(port);
-        // Tickets are kept by the session: with another session's, a data connection would stray.
-        let config = config();
-        let mut socket = connect(server)?;
+        Self::try_log_in_from(None, daemon.address(port), port, (user, password))
+    }
+
+    /// The same from an address of this machine, to another address of the server.
+    pub(crate) fn try_log_in_from(
+        from: Option<IpAddr>,
+        server: SocketAddr,
+        port: Port,
+        (user, password): (&str, &str),
+    ) -> io::Result<(Self, Reply)> {
+        let mut session = Self::try_connect(port, server, from)?;
         if port == Port::Explicit {
-            let mut clear = BufReader::new(socket);
-            read_reply(&mut clear)?;
-            clear.get_mut().write_all(b"AUTH TLS\r\n")?;
-            read_reply(&mut clear)?;
-            socket = clear.into_inner();
+            session.try_secure()?;
         }
-        let mut session = Self {
-            control: Control::Secure(Box::new(BufReader::new(secure(&config, socket)?))),
-            server,
-            config,
-        };
-        if port == Port::Implicit {
-            session.try_hear()?;
-        }
-        session.try_say(&format!("USER {user}"))?;
-        session.try_hear()?;
-        session.try_say(&format!("PASS {password}"))?;
-        let reply = session.try_hear()?;
-        for command in ["PBSZ 0", "PROT P", "TYPE I"] {
-            session.try_say(command)?;
-            session.try_hear()?;
-        }
+        let reply = session.try_enter(user, password)?;
         Ok((session, reply))
+    }
+
+    /// Logs a tenant's first login in, from an address of this machine.
+    #[track_caller]
+    pub(crate) fn come_from(daemon: &Daemon, from: &str, port: Port, user: &str) -> Self {
+        let from = Some(from.parse().unwrap());
+        let who = (user, PASSWORD);
+        let (session, reply) =
+            Self::try_log_in_from(from, daemon.address(port), port, who).unwrap();
+        assert_eq!(reply.code, 230, "{reply:?}");
+        session
     }
 
     /// Logs in.
@@ -85,23 +145,59 @@ impl Ftps {
         session
     }
 
-    fn control(&mut self) -> io::Result<&mut BufReader<Tls>> {
+    /// Sends bytes, in a segment of their own.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.control {
-            Control::Secure(control) => Ok(control),
+            Control::Clear(control) => control.get_mut().write_all(bytes),
+            Control::Secure(control) => {
+                control.get_mut().write_all(bytes)?;
+                control.get_mut().flush()
+            }
             Control::Gone => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.try_send(bytes).unwrap();
+    }
+
+    /// Sends bytes inside TLS, the last byte of the record as TCP urgent data.
+    #[track_caller]
+    pub(crate) fn send_urgently(&mut self, bytes: &[u8]) {
+        let Control::Secure(control) = &mut self.control else {
+            panic!("not in TLS");
+        };
+        let StreamOwned { conn, sock } = control.get_mut();
+        conn.writer().write_all(bytes).unwrap();
+        let mut sealed = Vec::new();
+        conn.write_tls(&mut sealed).unwrap();
+        let (last, rest) = sealed.split_last().unwrap();
+        sock.write_all(rest).unwrap();
+        SockRef::from(&*sock)
+            .send_out_of_band(std::slice::from_ref(last))
+            .unwrap();
+    }
+
     /// Sends a command.
     pub(crate) fn try_say(&mut self, command: &str) -> io::Result<()> {
-        let control = self.control()?.get_mut();
-        control.write_all(format!("{command}\r\n").as_bytes())?;
-        control.flush()
+        self.try_send(format!("{command}\r\n").as_bytes())
     }
 
     /// Reads the next reply.
     pub(crate) fn try_hear(&mut self) -> io::Result<Reply> {
-        read_reply(self.control()?)
+        match &mut self.control {
+            Control::Clear(control) => read_reply(control),
+            Control::Secure(control) => read_reply(control),
+            Control::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Asserts that the server has closed the session, without another word.
+    #[track_caller]
+    pub(crate) fn was_closed(&mut self) {
+        let heard = self.try_hear();
+        assert!(heard.is_err(), "{heard:?}");
     }
 
     /// Sends a command and reads its reply.
@@ -125,12 +221,28 @@ impl Ftps {
         self.try_ask(command).unwrap()
     }
 
-    /// A connection to a passive port, not yet in TLS.
-    pub(crate) fn try_passive(&mut self) -> io::Result<TcpStream> {
+    /// Asks for a passive port.
+    pub(crate) fn try_passive_address(&mut self) -> io::Result<SocketAddr> {
         let reply = self.try_ask("EPSV")?;
         let port = reply.text.split('|').nth(3).and_then(|it| it.parse().ok());
         let port: u16 = port.ok_or_else(|| io::Error::other(format!("{reply:?}")))?;
-        connect(SocketAddr::new(self.server.ip(), port))
+        Ok(SocketAddr::new(self.server.ip(), port))
+    }
+
+    /// A connection to a passive port, not yet in TLS.
+    pub(crate) fn try_passive(&mut self) -> io::Result<TcpStream> {
+        let address = self.try_passive_address()?;
+        connect(self.from, address)
+    }
+
+    /// Makes a data connection of what was connected.
+    pub(crate) fn try_data(&self, socket: TcpStream) -> io::Result<Data> {
+        Ok(Data(secure(&self.config, socket)?))
+    }
+
+    /// The same by a stranger to this session's tickets.
+    pub(crate) fn try_foreign_data(socket: TcpStream) -> io::Result<Data> {
+        Ok(Data(secure(&config(), socket)?))
     }
 
     /// Opens a data connection for a command, or says what it was refused with.
@@ -140,12 +252,29 @@ impl Ftps {
         if reply.code != 150 {
             return Ok(Err(reply));
         }
-        Ok(Ok(Data(secure(&self.config, socket)?)))
+        Ok(Ok(self.try_data(socket)?))
     }
 
     #[track_caller]
     pub(crate) fn transfer(&mut self, command: &str) -> Data {
         self.try_transfer(command).unwrap().unwrap()
+    }
+
+    /// Lets the server connect for a command, after `announce` has told it where to.
+    #[track_caller]
+    pub(crate) fn active(
+        &mut self,
+        announce: impl FnOnce(SocketAddr) -> String,
+        command: &str,
+    ) -> Data {
+        let listener = TcpListener::bind((self.server.ip(), 0)).unwrap();
+        let reply = self.ask(&announce(listener.local_addr().unwrap()));
+        assert_eq!(reply.code, 200, "{reply:?}");
+        assert_eq!(self.ask(command).code, 150);
+        let (socket, peer) = listener.accept().unwrap();
+        assert_eq!(peer.ip(), self.server.ip());
+        prepare(&socket).unwrap();
+        self.try_data(socket).unwrap()
     }
 
     /// Uploads a whole file.
@@ -168,10 +297,7 @@ impl Ftps {
     /// Everything that comes on a data connection.
     #[track_caller]
     pub(crate) fn fetch(&mut self, command: &str) -> Vec<u8> {
-        let mut data = self.transfer(command);
-        let mut bytes = Vec::new();
-        data.0.read_to_end(&mut bytes).unwrap();
-        data.finish();
+        let bytes = self.transfer(command).receive();
         let reply = self.hear();
         assert_eq!(reply.code, 226, "{reply:?}");
         bytes
@@ -210,6 +336,15 @@ impl Data {
         super::wait_until_read(&self.0.sock);
     }
 
+    /// Everything that comes, up to `close_notify`.
+    #[track_caller]
+    pub(crate) fn receive(mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.0.read_to_end(&mut bytes).unwrap();
+        self.finish();
+        bytes
+    }
+
     /// Ends it as it should be ended: `close_notify`, then FIN.
     pub(crate) fn finish(mut self) {
         self.0.conn.send_close_notify();
@@ -233,12 +368,22 @@ impl Data {
     }
 }
 
-fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpStream::connect(address)?;
+/// Connects, from an address of this machine if it matters.
+pub(crate) fn connect(from: Option<IpAddr>, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if let Some(from) = from {
+        socket.bind(&SocketAddr::new(from, 0).into())?;
+    }
+    socket.connect(&address.into())?;
+    let socket = TcpStream::from(socket);
+    prepare(&socket)?;
+    Ok(socket)
+}
+
+fn prepare(socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.set_write_timeout(Some(PATIENCE))?;
-    socket.set_nodelay(true)?;
-    Ok(socket)
+    socket.set_nodelay(true)
 }
 
 fn secure(config: &Arc<ClientConfig>, mut socket: TcpStream) -> io::Result<Tls> {

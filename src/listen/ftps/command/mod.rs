@@ -2,6 +2,8 @@
 //!
 //! Nothing here trusts the peer: an argument with NUL, CR or invalid UTF-8 is a fault of that one line.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
+
 use jiff::Timestamp;
 
 use crate::listen::ftps::lines::Line;
@@ -24,6 +26,7 @@ pub(super) enum Command {
     Clnt,
     Cwd(String),
     Dele(String),
+    Eprt(Endpoint),
     Epsv(Family),
     EpsvAll,
     Feat,
@@ -44,6 +47,7 @@ pub(super) enum Command {
     Pass(Secret<String>),
     Pasv,
     Pbsz,
+    Port(SocketAddrV4),
     Prot(Protection),
     Pwd,
     Quit,
@@ -61,6 +65,14 @@ pub(super) enum Command {
     Syst,
     Type(Type),
     User(String),
+}
+
+/// Where EPRT wants the data connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    At(SocketAddr),
+    /// Of a network protocol that is neither IPv4 nor IPv6.
+    OtherFamily,
 }
 
 /// The address family EPSV asks for.
@@ -93,8 +105,6 @@ pub(super) enum Fault {
     Unknown,
     /// A command of FTP that is not served here.
     NotServed,
-    /// Active mode, which is not served yet.
-    ActiveMode,
     /// The argument makes no sense.
     Argument,
     /// The argument makes sense, but only other ones are served.
@@ -111,9 +121,10 @@ const FOREIGN: [&str; 11] = [
 ];
 
 /// Commands of the RFCs and of common clients that are not served here.
-const NOT_SERVED: [&str; 22] = [
-    "ACCT", "ADAT", "CCC", "CONF", "COMB", "CSID", "DSIZ", "ENC", "HASH", "HOST", "MFCT", "MFF",
-    "MIC", "REIN", "SITE", "SMNT", "STOU", "THMB", "XCRC", "XMD5", "XSHA1", "XSHA256",
+const NOT_SERVED: [&str; 24] = [
+    "ACCT", "ADAT", "CCC", "CONF", "COMB", "CSID", "DSIZ", "ENC", "HASH", "HOST", "LPRT", "LPSV",
+    "MFCT", "MFF", "MIC", "REIN", "SITE", "SMNT", "STOU", "THMB", "XCRC", "XMD5", "XSHA1",
+    "XSHA256",
 ];
 
 impl Command {
@@ -150,7 +161,7 @@ impl Command {
             "CLNT" => Self::Clnt,
             "CWD" | "XCWD" => Self::Cwd(path(argument)?),
             "DELE" => Self::Dele(path(argument)?),
-            "EPRT" | "PORT" | "LPRT" => return Err(Fault::ActiveMode),
+            "EPRT" => Self::Eprt(endpoint(argument.trim())?),
             "EPSV" => match argument.trim().to_ascii_uppercase().as_str() {
                 "" => Self::Epsv(Family::Same),
                 "1" => Self::Epsv(Family::V4),
@@ -180,6 +191,7 @@ impl Command {
             "PASS" => Self::Pass(Secret::new(argument.to_owned())),
             "PASV" => Self::Pasv,
             "PBSZ" => number(argument.trim()).map(|_| Self::Pbsz)?,
+            "PORT" => Self::Port(host_and_port(argument.trim())?),
             "PROT" => match argument.trim().to_ascii_uppercase().as_str() {
                 "P" => Self::Prot(Protection::Private),
                 "C" | "S" | "E" => Self::Prot(Protection::Weaker),
@@ -249,6 +261,41 @@ fn listed_path(argument: &str) -> Option<String> {
             .map_or("", |(_, rest)| rest.trim_start());
     }
     optional_path(rest)
+}
+
+/// The six numbers of PORT.
+fn host_and_port(argument: &str) -> Result<SocketAddrV4, Fault> {
+    let numbers = argument
+        .split(',')
+        .map(|text| number(text).and_then(|it| u8::try_from(it).map_err(|_| Fault::Argument)))
+        .collect::<Result<Vec<u8>, Fault>>()?;
+    let [a, b, c, d, high, low] = numbers.as_slice() else {
+        return Err(Fault::Argument);
+    };
+    match u16::from_be_bytes([*high, *low]) {
+        0 => Err(Fault::Argument),
+        port => Ok(SocketAddrV4::new(Ipv4Addr::new(*a, *b, *c, *d), port)),
+    }
+}
+
+/// `|1|203.0.113.7|6275|`; the first character parts the rest (RFC 2428 section 2).
+fn endpoint(argument: &str) -> Result<Endpoint, Fault> {
+    let delimiter = argument.chars().next().filter(char::is_ascii_graphic);
+    let parts: Vec<&str> = argument.split(delimiter.ok_or(Fault::Argument)?).collect();
+    let ["", family, address, port, ""] = parts.as_slice() else {
+        return Err(Fault::Argument);
+    };
+    let port = match u16::try_from(number(port)?) {
+        Ok(port) if port > 0 => port,
+        _ => return Err(Fault::Argument),
+    };
+    let address = match *family {
+        "1" => address.parse::<Ipv4Addr>().map(Into::into),
+        "2" => address.parse::<Ipv6Addr>().map(Into::into),
+        other => return number(other).map(|_| Endpoint::OtherFamily),
+    };
+    let address = address.map_err(|_| Fault::Argument)?;
+    Ok(Endpoint::At(SocketAddr::new(address, port)))
 }
 
 /// A decimal number without a sign.

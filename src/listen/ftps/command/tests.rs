@@ -122,9 +122,57 @@ fn other_protocols_other_commands_and_nonsense_are_told_apart() {
     assert_eq!(parse(b"site quota"), Ok(Command::Quota));
     assert_eq!(parse(b"LANG en"), Ok(Command::Lang));
     assert_eq!(parse(b"LANG tlh"), Err(Fault::Parameter));
-    assert_eq!(parse(b"PORT 127,0,0,1,4,1"), Err(Fault::ActiveMode));
+    assert_eq!(parse(b"LPRT 4,4,127,0,0,1,2,4,1"), Err(Fault::NotServed));
     assert_eq!(parse(b"FROBNICATE"), Err(Fault::Unknown));
     assert_eq!(parse(b"MODE Z"), Err(Fault::Parameter));
     assert_eq!(parse(b"STRU F"), Ok(Command::Stru));
     assert_eq!(parse(b"STAT /data"), Err(Fault::Parameter));
+}
+
+#[test]
+fn port_is_six_bytes_and_never_port_0() {
+    let at = "127.0.0.1:1025".parse().unwrap();
+    assert_eq!(parse(b"PORT 127,0,0,1,4,1"), Ok(Command::Port(at)));
+    assert_eq!(parse(b"port 127,0,0,1,4,1 "), Ok(Command::Port(at)));
+    for line in [
+        "PORT",
+        "PORT 127,0,0,1,4",
+        "PORT 127,0,0,1,4,1,1",
+        "PORT 127,0,0,1,0,0",
+        "PORT 127,0,0,1,256,1",
+        "PORT 127,0,0,-1,4,1",
+        "PORT 127,0,0,,4,1",
+        "PORT 127.0.0.1.4.1",
+        "PORT localhost",
+    ] {
+        assert_eq!(parse(line.as_bytes()), Err(Fault::Argument), "{line}");
+    }
+}
+
+#[test]
+fn eprt_names_a_family_an_address_of_it_and_a_port() {
+    let at = |text: &str| Ok(Command::Eprt(Endpoint::At(text.parse().unwrap())));
+    assert_eq!(parse(b"EPRT |1|127.0.0.1|6275|"), at("127.0.0.1:6275"));
+    assert_eq!(parse(b"eprt |2|::1|65535|"), at("[::1]:65535"));
+    assert_eq!(parse(b"EPRT !1!127.0.0.1!1!"), at("127.0.0.1:1"));
+    let other = Ok(Command::Eprt(Endpoint::OtherFamily));
+    assert_eq!(parse(b"EPRT |3|nsap|6275|"), other);
+    for line in [
+        "EPRT",
+        "EPRT |1|127.0.0.1|99999|",
+        "EPRT |1|127.0.0.1|0|",
+        "EPRT |1|127.0.0.1||",
+        "EPRT |1|127.0.0.1|-1|",
+        "EPRT |1|127.0.0.1|6275",
+        "EPRT |1|127.0.0.1|6275|x",
+        "EPRT |1|::1|6275|",
+        "EPRT |2|127.0.0.1|6275|",
+        "EPRT |2|fe80::1%lo|6275|",
+        "EPRT |x|127.0.0.1|6275|",
+        "EPRT ||127.0.0.1|6275|",
+        "EPRT |1|localhost|6275|",
+        "EPRT \u{e9}1\u{e9}127.0.0.1\u{e9}6275\u{e9}",
+    ] {
+        assert_eq!(parse(line.as_bytes()), Err(Fault::Argument), "{line}");
+    }
 }
