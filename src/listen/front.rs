@@ -25,6 +25,8 @@ pub struct Front {
 /// What FTPS clients are shown and held to.
 #[derive(Debug)]
 pub struct FtpsFront {
+    /// What HOST may name.
+    pub hosts: Vec<String>,
     pub tls: TlsIdentity,
     pub settings: Ftps,
     pub limits: Limits,
@@ -53,6 +55,7 @@ impl Front {
                 let tls = TlsIdentity::load(tls, &config.server.hosts, before.map(|it| &it.tls))
                     .map_err(|error| vec![problem(file, "tls", &error)])?;
                 Some(Arc::new(FtpsFront {
+                    hosts: config.server.hosts.clone(),
                     tls,
                     settings: settings.clone(),
                     limits: limits.clone(),

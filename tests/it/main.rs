@@ -28,6 +28,7 @@ mod damage;
 mod database;
 mod drain;
 mod ftps_active;
+mod ftps_commands;
 mod hostile;
 #[cfg(feature = "failpoints")]
 mod parked;

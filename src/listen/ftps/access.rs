@@ -61,6 +61,22 @@ impl Session {
         }
     }
 
+    /// HOST (RFC 7151): we are one host under several names, so it only says whether the client has come to the right place.
+    pub(super) fn name_host(&self, name: &str) -> Answer {
+        if self.user.is_some() || self.member.is_some() {
+            return refuse(503, "HOST comes before USER");
+        }
+        if self
+            .front
+            .hosts
+            .iter()
+            .any(|it| it.eq_ignore_ascii_case(name))
+        {
+            return answer(220, "This is that host");
+        }
+        refuse(504, "This is not that host")
+    }
+
     /// USER.
     pub(super) fn name_user(&mut self, name: String) -> Answer {
         if !self.control.is_secure() {

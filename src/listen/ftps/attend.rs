@@ -2,9 +2,8 @@
 
 use std::io;
 
-use tokio_util::sync::CancellationToken;
-
 use super::command::Command;
+use super::pump::Patience;
 use super::reply::Reply;
 use super::session::{Session, ended};
 
@@ -30,7 +29,7 @@ impl Session {
     pub(super) async fn attend<T>(
         &mut self,
         moving: impl Future<Output = T>,
-        stop: &CancellationToken,
+        patience: &Patience,
     ) -> Attended<T> {
         let mut moving = std::pin::pin!(moving);
         let mut attended = Interruption::None;
@@ -42,7 +41,7 @@ impl Session {
                 outcome = &mut moving => return Attended { outcome, interruption: attended },
                 () = ended(self.member.as_ref()), if going => {
                     attended = Interruption::Ended;
-                    stop.cancel();
+                    patience.stop.cancel();
                     continue;
                 }
                 line = self.control.line(), if listening => line,
@@ -51,12 +50,13 @@ impl Session {
                 Ok(Some(line)) => match Command::parse(&line) {
                     Ok(Command::Abor) => {
                         attended = Interruption::Aborted;
-                        stop.cancel();
+                        patience.stop.cancel();
                         Ok(())
                     }
                     Ok(Command::Noop) => self.control.send(&Reply::new(200, "Here")).await,
-                    Ok(Command::Stat) => {
-                        let reply = Reply::new(211, "A transfer is going on");
+                    Ok(Command::Stat(None)) => {
+                        let moved = patience.moved_bytes();
+                        let reply = Reply::new(211, format!("{moved} bytes so far"));
                         self.control.send(&reply).await
                     }
                     _ => {
@@ -69,7 +69,7 @@ impl Session {
             };
             if let Err(error) = answered {
                 attended = Interruption::Gone(error);
-                stop.cancel();
+                patience.stop.cancel();
             }
         }
     }

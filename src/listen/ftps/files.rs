@@ -77,7 +77,7 @@ impl Session {
         answer(213, listing::time_value(entry.modified))
     }
 
-    /// MFMT. A file that was delivered is not delivered again for it.
+    /// MFMT and MFF. A file that was delivered is not delivered again for it.
     pub(super) async fn set_modified(&self, modified: Timestamp, path: &str) -> Answer {
         self.may_upload(550)?;
         let (path, _) = self.stat(path).await?;
@@ -88,8 +88,12 @@ impl Session {
         answer(213, format!("Modify={time}; {path}"))
     }
 
-    /// AVBL: how many bytes the quota has left.
-    pub(super) fn available(&self) -> Answer {
+    /// AVBL: how many bytes the quota has left, in whichever folder is asked about.
+    pub(super) async fn available(&self, path: Option<&str>) -> Answer {
+        let (_, entry) = self.stat(path.unwrap_or(".")).await?;
+        if entry.kind != EntryKind::Folder {
+            return refuse(550, "That is not a folder");
+        }
         let mailbox = &self.account()?.mailbox;
         let free = mailbox.quota_bytes().saturating_sub(mailbox.used_bytes());
         answer(213, free.to_string())

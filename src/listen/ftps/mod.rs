@@ -13,6 +13,7 @@ mod command;
 mod control;
 mod data;
 mod files;
+mod hash;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
 mod lines;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
@@ -88,6 +90,8 @@ struct House {
     door: Arc<Door>,
     front: Live<FtpsFront>,
     owners: data::Owners,
+    /// Turns at hashing files for HASH.
+    hashing: Arc<Semaphore>,
     /// Closes the passive ports when the last listener and the last session have gone.
     _open: DropGuard,
 }
@@ -177,6 +181,7 @@ impl FtpsServer {
                 front: front
                     .part(move |front| Arc::clone(front.ftps.as_ref().unwrap_or(&at_start))),
                 owners: data::Owners::default(),
+                hashing: hash::turns(),
                 _open: closed.clone().drop_guard(),
             },
             listeners,

@@ -4,6 +4,8 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -49,14 +51,33 @@ impl From<io::Error> for Cut {
     }
 }
 
-/// How long a transfer may stand still, and what stops it.
+/// How long a transfer may stand still, what stops it, and how far it has come.
 #[derive(Debug, Clone)]
 pub(super) struct Patience {
-    pub(super) stall: Duration,
+    stall: Duration,
     pub(super) stop: CancellationToken,
+    moved_bytes: Arc<AtomicU64>,
 }
 
 impl Patience {
+    pub(super) fn new(stall: Duration) -> Self {
+        Self {
+            stall,
+            stop: CancellationToken::new(),
+            moved_bytes: Arc::default(),
+        }
+    }
+
+    /// So many bytes more.
+    pub(super) fn moved(&self, bytes: u64) {
+        self.moved_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// For STAT.
+    pub(super) fn moved_bytes(&self) -> u64 {
+        self.moved_bytes.load(Ordering::Relaxed)
+    }
+
     /// Waits for something that has a limit of its own.
     pub(super) async fn unless_stopped<T, E: Into<Cut>>(
         &self,
@@ -199,7 +220,9 @@ pub(super) async fn receive(
     loop {
         let count = patience.step(stream.read_buf(&mut buffer)).await?;
         writer.log.received(count);
-        received = received.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        let more = u64::try_from(count).unwrap_or(u64::MAX);
+        received = received.saturating_add(more);
+        patience.moved(more);
         if buffer.len() >= BUFFER_BYTES || (count == 0 && !buffer.is_empty()) {
             buffer = writer.write(buffer).await?;
         }
@@ -279,6 +302,7 @@ pub(super) async fn send(
         if count == 0 {
             return Err(Cut::Broken(io::ErrorKind::WriteZero.into()));
         }
+        patience.moved(u64::try_from(count).unwrap_or(u64::MAX));
         bytes = bytes.get(count..).unwrap_or_default();
     }
     Ok(())

@@ -64,6 +64,9 @@ impl From<Fault> for Reply {
             Fault::Unknown => Self::new(500, "No such command"),
             Fault::NotServed => Self::new(502, "This command is not served here"),
             Fault::Argument => Self::new(501, "The argument is missing or malformed"),
+            Fault::Algorithm => {
+                Self::new(501, "SHA-256 is the only digest here: nothing was changed")
+            }
             Fault::Parameter => Self::new(504, "This parameter is not served here"),
             Fault::TooLong => Self::new(501, "Command lines may have up to 4096 bytes"),
             Fault::Foreign => Self::new(421, "This is an FTP server"),
@@ -97,7 +100,18 @@ pub(super) fn features(facts: &str, more: impl IntoIterator<Item = &'static str>
         .to_vec();
     features.push(format!("MLST {facts}"));
     let always = [
-        "SIZE", "MDTM", "MFMT", "AVBL", "EPSV", "TVFS", "CLNT", "LANG EN*",
+        "SIZE",
+        "MDTM",
+        "MFMT",
+        "MFF modify;",
+        "HASH SHA-256*",
+        "XSHA256",
+        "AVBL",
+        "EPSV",
+        "TVFS",
+        "CLNT",
+        "HOST",
+        "LANG EN*",
     ];
     features.extend(always.into_iter().chain(more).map(str::to_owned));
     Reply::listing(211, "Features:", features)
@@ -106,9 +120,9 @@ pub(super) fn features(facts: &str, more: impl IntoIterator<Item = &'static str>
 /// HELP's reply.
 pub(super) fn help() -> Reply {
     let served = [
-        "ABOR ALLO APPE AUTH AVBL CDUP CLNT CWD DELE EPRT EPSV FEAT HELP LANG LIST MDTM MFMT",
-        "MKD MLSD MLST MODE NLST NOOP OPTS PASS PASV PBSZ PORT PROT PWD QUIT REST RETR RMD",
-        "RNFR RNTO SITE SIZE STAT STOR STRU SYST TYPE USER",
+        "ABOR ALLO APPE AUTH AVBL CDUP CLNT CWD DELE EPRT EPSV FEAT HASH HELP HOST LANG",
+        "LIST MDTM MFF MFMT MKD MLSD MLST MODE NLST NOOP OPTS PASS PASV PBSZ PORT PROT",
+        "PWD QUIT REST RETR RMD RNFR RNTO SITE SIZE STAT STOR STRU SYST TYPE USER XSHA256",
     ];
     Reply::listing(214, "Commands:", served.map(str::to_owned).to_vec())
 }
@@ -126,7 +140,7 @@ mod tests {
         assert_eq!(text(&Reply::new(200, "Done")), "200 Done\r\n");
         assert_eq!(
             text(&features("type*;size*;", Some("EPRT"))),
-            "211-Features:\r\n AUTH TLS\r\n AUTH SSL\r\n PBSZ\r\n PROT\r\n UTF8\r\n MLST type*;size*;\r\n SIZE\r\n MDTM\r\n MFMT\r\n AVBL\r\n EPSV\r\n TVFS\r\n CLNT\r\n LANG EN*\r\n EPRT\r\n211 End\r\n"
+            "211-Features:\r\n AUTH TLS\r\n AUTH SSL\r\n PBSZ\r\n PROT\r\n UTF8\r\n MLST type*;size*;\r\n SIZE\r\n MDTM\r\n MFMT\r\n MFF modify;\r\n HASH SHA-256*\r\n XSHA256\r\n AVBL\r\n EPSV\r\n TVFS\r\n CLNT\r\n HOST\r\n LANG EN*\r\n EPRT\r\n211 End\r\n"
         );
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use socket2::SockRef;
 use tokio::time::{Instant, sleep_until};
 
 use super::House;
@@ -187,6 +188,8 @@ impl Opening {
     /// Begins the session, or does not when the client has left already.
     pub(super) fn session(self) -> io::Result<Session> {
         self.stream.set_nodelay(true)?;
+        // The urgent byte that some clients send with ABOR (RFC 959 section 4.1.3) stays where it stands: taken out, it would break TLS.
+        SockRef::from(&self.stream).set_out_of_band_inline(true)?;
         let local = self.stream.local_addr()?.ip().to_canonical();
         let front = self.house.front.now();
         Ok(Session {
@@ -307,7 +310,7 @@ impl Session {
             }
             Command::Appe(path) => self.append(&path).await,
             Command::Auth => self.secure().await,
-            Command::Avbl => self.available(),
+            Command::Avbl(path) => self.available(path.as_deref()).await,
             Command::Cdup => self.change_folder("..").await,
             Command::Chmod => answer(200, "Permissions are the server's: nothing was changed"),
             Command::Clnt => answer(200, "Noted"),
@@ -320,7 +323,9 @@ impl Session {
                 answer(200, "EPSV only from now on")
             }
             Command::Feat => Ok(Some(self.features())),
+            Command::Hash(path) => Box::pin(self.hash(&path)).await,
             Command::Help => Ok(Some(reply::help())),
+            Command::Host(name) => self.name_host(&name),
             Command::Lang => answer(200, "Replies are in English"),
             Command::List(path) => Box::pin(self.list_long(path.as_deref())).await,
             Command::Mdtm(path) => self.modified(&path).await,
@@ -331,9 +336,11 @@ impl Session {
             Command::Mode | Command::Stru => answer(200, "As it is"),
             Command::Nlst(path) => Box::pin(self.list_names(path.as_deref())).await,
             Command::Noop => answer(200, "Here"),
+            Command::OptsHash => answer(200, "SHA-256"),
             Command::OptsMlst(names) => {
                 self.facts = Facts::choose(&names);
-                answer(200, format!("MLST OPTS {}", self.facts.chosen()))
+                let chosen = format!("MLST OPTS {}", self.facts.chosen());
+                answer(200, chosen.trim_end().to_owned())
             }
             Command::OptsUtf8 => answer(200, "Names are UTF-8"),
             Command::Pass(password) => Box::pin(self.log_in(&password)).await,
@@ -353,7 +360,8 @@ impl Session {
             Command::Rnfr(path) => self.rename_from(&path).await,
             Command::Rnto(path) => self.rename_to(&path).await,
             Command::Size(path) => self.size(&path).await,
-            Command::Stat => Ok(Some(self.status())),
+            Command::Stat(None) => Ok(Some(self.status())),
+            Command::Stat(Some(path)) => self.list_here(&path).await,
             Command::Stor(path) => self.store(&path).await,
             Command::Syst => answer(215, "UNIX Type: L8"),
             Command::Type(data_type) => {
@@ -361,6 +369,7 @@ impl Session {
                 answer(200, "Bytes are stored as they come")
             }
             Command::User(name) => self.name_user(name),
+            Command::Xsha256(path) => Box::pin(self.hash_alone(&path)).await,
         }
     }
 

@@ -6,8 +6,6 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use super::attend::Interruption;
 use super::command::Type;
 use super::data::{DataStream, Expected, part};
@@ -93,7 +91,7 @@ impl Session {
                 Err(cut) => Err(cut),
             }
         };
-        let attended = self.attend(Box::pin(moving), &patience.stop).await;
+        let attended = self.attend(Box::pin(moving), &patience).await;
         drop(rendezvous);
         let received = attended.outcome.and_then(|received| match next.announced {
             // In TYPE A a sender announces its own size, not that of the bytes with line ends converted.
@@ -174,7 +172,7 @@ impl Session {
             part(stream, &tasks);
             Ok(())
         };
-        let attended = self.attend(Box::pin(moving), &patience.stop).await;
+        let attended = self.attend(Box::pin(moving), &patience).await;
         drop(rendezvous);
         match attended.outcome {
             Ok(()) => {
@@ -206,15 +204,12 @@ impl Session {
         Ok(rendezvous)
     }
 
-    fn patience(&self) -> Patience {
-        Patience {
-            stall: self.front.limits.stall,
-            stop: CancellationToken::new(),
-        }
+    pub(super) fn patience(&self) -> Patience {
+        Patience::new(self.front.limits.stall)
     }
 
     /// Replies to a transfer that did not come to its end.
-    async fn stopped(&mut self, cut: &Cut, interruption: Interruption) -> Answer {
+    pub(super) async fn stopped(&mut self, cut: &Cut, interruption: Interruption) -> Answer {
         let reply = match cut {
             Cut::Stopped => Reply::new(426, "Transfer stopped"),
             Cut::Stalled => Reply::new(426, "Nothing moved for too long: transfer stopped"),

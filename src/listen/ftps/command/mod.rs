@@ -18,7 +18,7 @@ pub(super) enum Command {
     Appe(String),
     Auth,
     /// Free bytes (draft-peterson-streamlined-ftp-command-extensions).
-    Avbl,
+    Avbl(Option<String>),
     Cdup,
     /// SITE CHMOD.
     Chmod,
@@ -30,11 +30,15 @@ pub(super) enum Command {
     Epsv(Family),
     EpsvAll,
     Feat,
+    /// draft-bryan-ftpext-hash.
+    Hash(String),
     Help,
+    /// RFC 7151.
+    Host(String),
     Lang,
     List(Option<String>),
     Mdtm(String),
-    /// A file's time (draft-somers-ftp-mfxx).
+    /// A file's time, by MFMT or MFF (draft-somers-ftp-mfxx).
     Mfmt(Timestamp, String),
     Mkd(String),
     Mlsd(Option<String>),
@@ -42,6 +46,7 @@ pub(super) enum Command {
     Mode,
     Nlst(Option<String>),
     Noop,
+    OptsHash,
     OptsMlst(String),
     OptsUtf8,
     Pass(Secret<String>),
@@ -59,12 +64,13 @@ pub(super) enum Command {
     /// SITE QUOTA.
     Quota,
     Size(String),
-    Stat,
+    Stat(Option<String>),
     Stor(String),
     Stru,
     Syst,
     Type(Type),
     User(String),
+    Xsha256(String),
 }
 
 /// Where EPRT wants the data connection.
@@ -107,6 +113,8 @@ pub(super) enum Fault {
     NotServed,
     /// The argument makes no sense.
     Argument,
+    /// A digest that is not SHA-256.
+    Algorithm,
     /// The argument makes sense, but only other ones are served.
     Parameter,
     /// Over 4 KB.
@@ -121,10 +129,9 @@ const FOREIGN: [&str; 11] = [
 ];
 
 /// Commands of the RFCs and of common clients that are not served here.
-const NOT_SERVED: [&str; 24] = [
-    "ACCT", "ADAT", "CCC", "CONF", "COMB", "CSID", "DSIZ", "ENC", "HASH", "HOST", "LPRT", "LPSV",
-    "MFCT", "MFF", "MIC", "REIN", "SITE", "SMNT", "STOU", "THMB", "XCRC", "XMD5", "XSHA1",
-    "XSHA256",
+const NOT_SERVED: [&str; 20] = [
+    "ACCT", "ADAT", "CCC", "CONF", "COMB", "CSID", "DSIZ", "ENC", "LPRT", "LPSV", "MFCT", "MIC",
+    "REIN", "SITE", "SMNT", "STOU", "THMB", "XCRC", "XMD5", "XSHA1",
 ];
 
 impl Command {
@@ -149,14 +156,14 @@ impl Command {
     fn read(verb: &str, argument: &str) -> Result<Self, Fault> {
         Ok(match verb {
             "ABOR" => Self::Abor,
-            "ALLO" => Self::Allo(number(argument.split(' ').next().unwrap_or_default())?),
+            "ALLO" => Self::Allo(allocation(argument)?),
             "APPE" => Self::Appe(path(argument)?),
             "AUTH" => match argument.trim().to_ascii_uppercase().as_str() {
                 "TLS" | "SSL" | "TLS-C" | "TLS-P" => Self::Auth,
                 "" => return Err(Fault::Argument),
                 _ => return Err(Fault::Parameter),
             },
-            "AVBL" => Self::Avbl,
+            "AVBL" => Self::Avbl(optional_path(argument)),
             "CDUP" | "XCUP" => Self::Cdup,
             "CLNT" => Self::Clnt,
             "CWD" | "XCWD" => Self::Cwd(path(argument)?),
@@ -170,7 +177,9 @@ impl Command {
                 _ => return Err(Fault::Parameter),
             },
             "FEAT" => Self::Feat,
+            "HASH" => Self::Hash(path(argument)?),
             "HELP" => Self::Help,
+            "HOST" => Self::Host(path(argument.trim())?),
             "LANG" => match argument.trim().to_ascii_uppercase().as_str() {
                 "" | "EN" | "EN-US" | "EN-GB" => Self::Lang,
                 _ => return Err(Fault::Parameter),
@@ -181,6 +190,7 @@ impl Command {
                 let (time, name) = argument.split_once(' ').ok_or(Fault::Argument)?;
                 Self::Mfmt(instant_of(time).ok_or(Fault::Argument)?, path(name)?)
             }
+            "MFF" => facts(argument)?,
             "MKD" | "XMKD" => Self::Mkd(path(argument)?),
             "MLSD" => Self::Mlsd(optional_path(argument)),
             "MLST" => Self::Mlst(optional_path(argument)),
@@ -209,8 +219,9 @@ impl Command {
             "SITE" if argument.to_ascii_uppercase().starts_with("CHMOD ") => Self::Chmod,
             "SITE" if argument.trim().eq_ignore_ascii_case("QUOTA") => Self::Quota,
             "SIZE" => Self::Size(path(argument)?),
-            "STAT" if argument.trim().is_empty() => Self::Stat,
-            "STAT" => return Err(Fault::Parameter),
+            "STAT" if argument.trim().is_empty() => Self::Stat(None),
+            // With nothing but options it is about the working folder.
+            "STAT" => Self::Stat(listed_path(argument).or_else(|| Some(".".to_owned()))),
             "STOR" => Self::Stor(path(argument)?),
             "STRU" => only(argument, &["F"]).map(|()| Self::Stru)?,
             "SYST" => Self::Syst,
@@ -221,6 +232,7 @@ impl Command {
                 _ => return Err(Fault::Parameter),
             },
             "USER" => Self::User(path(argument)?),
+            "XSHA256" => Self::Xsha256(path(argument)?),
             verb if FOREIGN.contains(&verb) => return Err(Fault::Foreign),
             verb if NOT_SERVED.contains(&verb) => return Err(Fault::NotServed),
             _ => return Err(Fault::Unknown),
@@ -318,6 +330,36 @@ fn only(argument: &str, served: &[&str]) -> Result<(), Fault> {
     }
 }
 
+/// The size in ALLO; that of a record, which may follow, means nothing here.
+fn allocation(argument: &str) -> Result<u64, Fault> {
+    let words: Vec<&str> = argument
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .collect();
+    match words.as_slice() {
+        [size] => number(size),
+        [size, r, record] if r.eq_ignore_ascii_case("R") => number(record).and(number(size)),
+        _ => Err(Fault::Argument),
+    }
+}
+
+/// `modify=20261122010203; name`: the time is the only fact that can be changed.
+fn facts(argument: &str) -> Result<Command, Fault> {
+    let (facts, name) = argument.split_once(' ').ok_or(Fault::Argument)?;
+    let facts = facts.strip_suffix(';').ok_or(Fault::Argument)?;
+    let facts: Vec<_> = facts.split(';').map(|fact| fact.split_once('=')).collect();
+    let is_time = |(fact, _): &(&str, &str)| fact.eq_ignore_ascii_case("modify");
+    match facts.as_slice() {
+        [Some((_, time))] if facts.iter().flatten().all(is_time) => {
+            let time = instant_of(time).ok_or(Fault::Argument)?;
+            Ok(Command::Mfmt(time, path(name)?))
+        }
+        facts if facts.contains(&None) => Err(Fault::Argument),
+        facts if facts.iter().flatten().all(is_time) => Err(Fault::Argument),
+        _ => Err(Fault::Parameter),
+    }
+}
+
 fn options(argument: &str) -> Result<Command, Fault> {
     let (name, value) = argument
         .trim()
@@ -325,6 +367,11 @@ fn options(argument: &str) -> Result<Command, Fault> {
         .unwrap_or((argument.trim(), ""));
     match name.to_ascii_uppercase().as_str() {
         "UTF8" | "UTF-8" if !value.trim().eq_ignore_ascii_case("OFF") => Ok(Command::OptsUtf8),
+        "HASH" => match value.trim() {
+            "" => Ok(Command::OptsHash),
+            name if name.eq_ignore_ascii_case("SHA-256") => Ok(Command::OptsHash),
+            _ => Err(Fault::Algorithm),
+        },
         "MLST" => Ok(Command::OptsMlst(value.trim().to_owned())),
         "" => Err(Fault::Argument),
         _ => Err(Fault::Parameter),

@@ -23,7 +23,7 @@ fn verbs_are_read_in_any_case_r0_13() {
     assert_eq!(parse(b"XPWD"), Ok(Command::Pwd));
     assert_eq!(parse(b"OPTS UTF8 ON"), Ok(Command::OptsUtf8));
     assert_eq!(parse(b"opts utf8"), Ok(Command::OptsUtf8));
-    assert_eq!(parse(b"OPTS HASH SHA-1"), Err(Fault::Parameter));
+    assert_eq!(parse(b"OPTS NONSENSE"), Err(Fault::Parameter));
 }
 
 #[test]
@@ -76,7 +76,6 @@ fn offsets_are_numbers_that_fit() {
     ] {
         assert_eq!(parse(line.as_bytes()), Err(Fault::Argument), "{line}");
     }
-    assert_eq!(parse(b"ALLO 100 R 10"), Ok(Command::Allo(100)));
 }
 
 #[test]
@@ -126,7 +125,6 @@ fn other_protocols_other_commands_and_nonsense_are_told_apart() {
     assert_eq!(parse(b"FROBNICATE"), Err(Fault::Unknown));
     assert_eq!(parse(b"MODE Z"), Err(Fault::Parameter));
     assert_eq!(parse(b"STRU F"), Ok(Command::Stru));
-    assert_eq!(parse(b"STAT /data"), Err(Fault::Parameter));
 }
 
 #[test]
@@ -175,4 +173,62 @@ fn eprt_names_a_family_an_address_of_it_and_a_port() {
     ] {
         assert_eq!(parse(line.as_bytes()), Err(Fault::Argument), "{line}");
     }
+}
+
+#[test]
+fn allo_is_a_size_and_perhaps_that_of_a_record() {
+    assert_eq!(parse(b"ALLO 100"), Ok(Command::Allo(100)));
+    assert_eq!(parse(b"ALLO 100 R 10"), Ok(Command::Allo(100)));
+    for line in [
+        "ALLO",
+        "ALLO 100 R",
+        "ALLO 100 10",
+        "ALLO 100 R x",
+        "ALLO x R 1",
+    ] {
+        assert_eq!(parse(line.as_bytes()), Err(Fault::Argument), "{line}");
+    }
+}
+
+#[test]
+fn mff_changes_the_time_and_nothing_else() {
+    let instant = "2026-11-22T01:02:03Z".parse().unwrap();
+    let expected = Ok(Command::Mfmt(instant, "/data/a b.csv".to_owned()));
+    assert_eq!(parse(b"MFF modify=20261122010203; /data/a b.csv"), expected);
+    assert_eq!(parse(b"mff Modify=20261122010203; /data/a b.csv"), expected);
+    for line in [
+        "MFF",
+        "MFF modify=20261122010203;",
+        "MFF modify=20261122010203; ",
+        "MFF modify=20261122010203 a",
+        "MFF modify; a",
+        "MFF modify=yesterday; a",
+        "MFF modify=20261122010203;modify=20261122010203; a",
+    ] {
+        assert_eq!(parse(line.as_bytes()), Err(Fault::Argument), "{line}");
+    }
+    for line in [
+        "MFF create=20261122010203; a",
+        "MFF modify=20261122010203;UNIX.mode=0777; a",
+    ] {
+        assert_eq!(parse(line.as_bytes()), Err(Fault::Parameter), "{line}");
+    }
+}
+
+#[test]
+fn sha_256_is_the_one_digest() {
+    assert_eq!(parse(b"OPTS HASH"), Ok(Command::OptsHash));
+    assert_eq!(parse(b"OPTS HASH sha-256"), Ok(Command::OptsHash));
+    assert_eq!(parse(b"OPTS HASH SHA-1"), Err(Fault::Algorithm));
+    assert_eq!(parse(b"HASH a b"), Ok(Command::Hash("a b".to_owned())));
+    assert_eq!(parse(b"HASH"), Err(Fault::Argument));
+}
+
+#[test]
+fn stat_is_about_the_session_or_a_path() {
+    let of = |path: &str| Ok(Command::Stat(Some(path.to_owned())));
+    assert_eq!(parse(b"STAT"), Ok(Command::Stat(None)));
+    assert_eq!(parse(b"STAT /data"), of("/data"));
+    assert_eq!(parse(b"STAT -la /data"), of("/data"));
+    assert_eq!(parse(b"STAT -la"), of("."));
 }
