@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::inline::Inline;
 use super::lines::{Line, Lines};
 use super::reply::Reply;
 use crate::listen::tls::SessionTag;
@@ -28,14 +28,14 @@ pub(super) struct Control {
 
 #[derive(Debug)]
 enum Wire {
-    Clear(TcpStream),
-    Secure(Box<TlsStream<TcpStream>>),
+    Clear(Inline),
+    Secure(Box<TlsStream<Inline>>),
     /// A handshake failed or was given up.
     Gone,
 }
 
 impl Control {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Inline) -> Self {
         Self {
             wire: Wire::Clear(stream),
             lines: Lines::default(),

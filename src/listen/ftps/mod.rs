@@ -14,6 +14,7 @@ mod control;
 mod data;
 mod files;
 mod hash;
+mod inline;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
 mod lines;

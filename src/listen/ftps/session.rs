@@ -5,12 +5,12 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use socket2::SockRef;
 use tokio::time::{Instant, sleep_until};
 
 use super::House;
 use super::command::{Command, Endpoint, Fault, Type};
 use super::control::Control;
+use super::inline::Inline;
 use super::lines::Line;
 use super::listing::Facts;
 use super::passive::PassivePorts;
@@ -188,9 +188,8 @@ impl Opening {
     /// Begins the session, or does not when the client has left already.
     pub(super) fn session(self) -> io::Result<Session> {
         self.stream.set_nodelay(true)?;
-        // The urgent byte that some clients send with ABOR (RFC 959 section 4.1.3) stays where it stands: taken out, it would break TLS.
-        SockRef::from(&self.stream).set_out_of_band_inline(true)?;
-        let local = self.stream.local_addr()?.ip().to_canonical();
+        let stream = Inline::new(self.stream)?;
+        let local = stream.local_addr()?.ip().to_canonical();
         let front = self.house.front.now();
         Ok(Session {
             login_deadline: Instant::now() + front.limits.login_deadline,
@@ -203,7 +202,7 @@ impl Opening {
             tag: self.tag,
             peer: self.peer,
             local,
-            control: Control::new(self.stream),
+            control: Control::new(stream),
             user: None,
             failed_logins: 0,
             member: None,
