@@ -57,13 +57,21 @@ impl Content {
     }
 
     fn new(digest: &[u8], size_bytes: u64) -> Self {
-        let mut sha256 = String::with_capacity(2 * digest.len());
-        for byte in digest {
-            // Writing to a string cannot fail.
-            write!(sha256, "{byte:02x}").unwrap_or_default();
+        Self {
+            sha256: hex(digest),
+            size_bytes,
         }
-        Self { sha256, size_bytes }
     }
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        write!(text, "{byte:02x}").unwrap_or_default();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use super::attend::Interruption;
 use super::pump::{Cut, Patience, broken_off};
 use super::session::{Answer, Session, answer, refuse};
+use crate::content::hex;
 use crate::mailbox::{MailboxError, MailboxPath};
 
 /// Read and hashed in one turn.
@@ -82,30 +83,25 @@ impl Session {
 }
 
 async fn read_in_turns(
-    file: File,
+    mut file: File,
     turns: Arc<Semaphore>,
     patience: &Patience,
 ) -> Result<(String, u64), Cut> {
-    let mut hasher = Sha256::new();
-    let mut file = Arc::new(file);
+    let mut digest = Sha256::new();
     let mut size_bytes = 0;
     loop {
         let turn = patience
             .unless_stopped(async { Ok::<_, Cut>(Arc::clone(&turns).acquire_owned().await) })
             .await?;
         let slice = spawn_blocking(move || {
-            let read = read_slice(&file, &mut hasher);
+            let read = read_slice(&file, &mut digest);
             drop(turn);
-            (file, hasher, read)
+            (file, digest, read)
         });
-        let (back, hashed, read) = slice.await.map_err(broken_off)?;
-        (file, hasher) = (back, hashed);
+        let read;
+        (file, digest, read) = slice.await.map_err(broken_off)?;
         match read.map_err(MailboxError::Io)? {
-            0 => {
-                let digest = hasher.finalize();
-                let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-                return Ok((hex, size_bytes));
-            }
+            0 => return Ok((hex(&digest.finalize()), size_bytes)),
             count => {
                 patience.moved(count);
                 size_bytes += count;
@@ -114,13 +110,13 @@ async fn read_in_turns(
     }
 }
 
-fn read_slice(file: &File, hasher: &mut Sha256) -> io::Result<u64> {
+fn read_slice(file: &File, digest: &mut Sha256) -> io::Result<u64> {
     let mut slice = file.take(SLICE_BYTES);
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
         match slice.read(&mut buffer) {
             Ok(0) => return Ok(SLICE_BYTES - slice.limit()),
-            Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
+            Ok(count) => digest.update(buffer.get(..count).unwrap_or_default()),
             Err(again) if again.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -142,7 +138,7 @@ mod tests {
             File::open(folder.path().join(name)).unwrap()
         };
         let slice = usize::try_from(SLICE_BYTES).unwrap();
-        let large: Vec<u8> = (0..3 * slice + 1).map(|n| n.to_le_bytes()[1]).collect();
+        let large: Vec<u8> = (0..=3 * slice).map(|n| n.to_le_bytes()[1]).collect();
         let (large_file, small_file) = (open("large", &large), open("small", b"abc"));
         let patience = Patience::new(Duration::from_secs(1));
         let turns = Arc::new(Semaphore::new(1));
