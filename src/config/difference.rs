@@ -224,7 +224,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{AllowFrom, Login, Password, Tenant, outline};
+    use crate::config::{AllowFrom, DataFrom, Login, Password, Tenant, outline};
     use crate::secret::Secret;
     use crate::tenant::{Environment, Rights, TenantId};
 
@@ -234,6 +234,7 @@ mod tests {
             environment: Environment::Production,
             rights: Rights::ALL,
             allow_from: AllowFrom::Any,
+            data_from: DataFrom::Control,
             authorized_keys: Vec::new(),
             passwords: vec![Password {
                 hash: Secret::new(hash.to_owned()),
@@ -249,6 +250,7 @@ mod tests {
             quota_bytes: 1,
             temporary_names: Vec::new(),
             ignore_names: Vec::new(),
+            accept_unclean_close: false,
             logins,
             data_sources: Vec::new(),
         }

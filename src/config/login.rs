@@ -18,6 +18,7 @@ pub struct Login {
     pub environment: Environment,
     pub rights: Rights,
     pub allow_from: AllowFrom,
+    pub data_from: DataFrom,
     pub authorized_keys: Vec<AuthorizedKey>,
     pub passwords: Vec<Password>,
 }
@@ -28,6 +29,15 @@ pub enum AllowFrom {
     /// `["any"]`, written out.
     Any,
     Networks(Vec<IpNet>),
+}
+
+/// Where the passive data connections of a login may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataFrom {
+    /// The address of the control connection.
+    Control,
+    /// Any address of `allow_from`: a sender behind several NAT addresses does not always leave by the same.
+    AllowFrom,
 }
 
 /// One line of `authorized_keys`: the algorithm and the key in SSH wire format (RFC 4253 section 6.6).
@@ -76,6 +86,13 @@ impl Login {
             rights
         });
         let allow_from = AllowFrom::read(section);
+        let data_from = section.parsed("data_from", DataFrom::parse);
+        if data_from == Some(DataFrom::AllowFrom) && allow_from == Some(AllowFrom::Any) {
+            section.wrong_key(
+                "data_from",
+                "\"allow_from\" with allow_from = [\"any\"] would let anybody take part in a transfer: name the sender's networks in allow_from, or remove data_from",
+            );
+        }
         let authorized_keys = section.parsed_list("authorized_keys", AuthorizedKey::parse);
         let passwords = Password::read_all(section);
         if !section.has("password") && !section.has("authorized_keys") {
@@ -88,6 +105,7 @@ impl Login {
             environment: environment.unwrap_or(Environment::Production),
             rights: rights.unwrap_or(Rights::ALL),
             allow_from: allow_from?,
+            data_from: data_from.unwrap_or(DataFrom::Control),
             authorized_keys: authorized_keys.unwrap_or_default(),
             passwords,
         })
@@ -124,6 +142,23 @@ impl AllowFrom {
                 let address = address.to_canonical();
                 networks.iter().any(|network| network.contains(&address))
             }
+        }
+    }
+}
+
+impl DataFrom {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        [Self::Control, Self::AllowFrom]
+            .into_iter()
+            .find(|it| it.as_str() == text)
+            .ok_or("expected \"control\" or \"allow_from\"")
+    }
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::AllowFrom => "allow_from",
         }
     }
 }
@@ -217,6 +252,31 @@ mod tests {
         assert!(here.contains("203.0.113.9".parse().unwrap()));
         assert!(here.contains("::ffff:203.0.113.9".parse().unwrap()));
         assert!(!here.contains("203.0.114.9".parse().unwrap()));
+    }
+
+    #[test]
+    fn data_may_come_from_allow_from_unless_that_is_anybody() {
+        let read = |allow_from: &str, data_from: &str| {
+            let text = format!(
+                "name = \"acme\"\n[[login]]\nuser = \"hr\"\nallow_from = [\"{allow_from}\"]\ndata_from = \"{data_from}\"\nauthorized_keys = []\n"
+            );
+            let (tenant, _, problems) = Tenant::read(std::path::Path::new("acme.toml"), &text);
+            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            let login = tenant.and_then(|tenant| tenant.logins.into_iter().next());
+            (login.map(|login| login.data_from), problems)
+        };
+        let (data_from, problems) = read("203.0.113.0/24", "allow_from");
+        assert_eq!((data_from, problems.len()), (Some(DataFrom::AllowFrom), 0));
+        let (data_from, problems) = read("any", "control");
+        assert_eq!((data_from, problems.len()), (Some(DataFrom::Control), 0));
+        let (_, problems) = read("any", "allow_from");
+        assert_eq!(problems.len(), 1);
+        assert!(
+            problems[0].starts_with("acme.toml:5: login[1].data_from: "),
+            "{problems:?}"
+        );
+        let (_, problems) = read("203.0.113.0/24", "anywhere");
+        assert_eq!(problems.len(), 1);
     }
 
     #[test]

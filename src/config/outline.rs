@@ -188,6 +188,10 @@ fn of_tenant(tenant: &Tenant) -> Vec<Aspect> {
         own("quota", bytes(tenant.quota_bytes)),
         own("temporary_names", patterns(&tenant.temporary_names)),
         own("ignore_names", patterns(&tenant.ignore_names)),
+        own(
+            "accept_unclean_close",
+            tenant.accept_unclean_close.to_string(),
+        ),
     ];
     for login in &tenant.logins {
         aspects.extend(of_login(login).into_iter().map(|it| it.of(tenant)));
@@ -216,6 +220,7 @@ fn of_login(login: &Login) -> Vec<Aspect> {
                 AllowFrom::Networks(networks) => list(networks),
             },
         ),
+        own("data_from", login.data_from.as_str().to_owned()),
         secret(
             "authorized_keys",
             list(keys.map(|key| format!("{} {:?}", key.algorithm, key.blob))),

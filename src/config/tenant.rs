@@ -13,6 +13,11 @@ pub struct Tenant {
     pub quota_bytes: u64,
     pub temporary_names: Vec<NamePattern>,
     pub ignore_names: Vec<NamePattern>,
+    /// FTPS uploads that end with a plain TCP FIN, without TLS `close_notify`, count as complete: for senders that never send one.
+    ///
+    /// The risk: whoever can send a FIN, and a sender that closes its data connection after an error of its own, can pass off the first part of a file as
+    /// the whole. What is left against that is ALLO, that the control connection must live on, and the safeguard against too many leavers.
+    pub accept_unclean_close: bool,
     pub logins: Vec<Login>,
     pub data_sources: Vec<DataSource>,
 }
@@ -59,6 +64,7 @@ impl Tenant {
         };
         let temporary_names = patterns("temporary_names", &TEMPORARY_NAMES);
         let ignore_names = patterns("ignore_names", &IGNORE_NAMES);
+        let accept_unclean_close = section.flag("accept_unclean_close").unwrap_or(false);
         let logins = section
             .sections("login")
             .into_iter()
@@ -76,6 +82,7 @@ impl Tenant {
             quota_bytes: quota_bytes.unwrap_or(QUOTA_BYTES),
             temporary_names,
             ignore_names,
+            accept_unclean_close,
             logins,
             data_sources,
         })

@@ -80,6 +80,7 @@ impl Bench {
             quota_bytes: 0,
             temporary_names: Vec::new(),
             ignore_names: Vec::new(),
+            accept_unclean_close: false,
             logins: Vec::new(),
             data_sources: vec![
                 source("employees", Mode::Full),

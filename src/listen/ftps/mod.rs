@@ -22,6 +22,7 @@ mod listing;
 mod passive;
 mod prompt;
 mod pump;
+mod records;
 mod rendezvous;
 mod reply;
 mod session;

@@ -1,5 +1,5 @@
 //! Passive ports: bound once and shared by all listeners of an address. A connection to one belongs to the session that leased the pair
-//! (peer address, port); everyone else's is closed, and the slot stays. One port serves different peers at the same time.
+//! (where from, port); everyone else's is closed, and the slot stays. One port serves different peers at the same time.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
@@ -26,7 +27,34 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Connections kept for a session that has not yet looked at them; more are closed.
 const UNSEEN: usize = 4;
 
-type Key = (IpAddr, u16);
+/// Where a data connection may come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The address of the control connection.
+    Peer(IpAddr),
+    /// What the login's `allow_from` holds, with `data_from = "allow_from"`.
+    Networks(Vec<IpNet>),
+}
+
+impl Origin {
+    fn contains(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Peer(peer) => *peer == address,
+            Self::Networks(networks) => networks.iter().any(|network| network.contains(&address)),
+        }
+    }
+
+    /// Whether one connection could belong to both.
+    fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Peer(peer), origin) | (origin, Self::Peer(peer)) => origin.contains(*peer),
+            (Self::Networks(ours), Self::Networks(theirs)) => ours.iter().any(|one| {
+                let overlap = |other: &IpNet| one.contains(other) || other.contains(one);
+                theirs.iter().any(overlap)
+            }),
+        }
+    }
+}
 
 /// The passive ports of one address of ours.
 #[derive(Debug)]
@@ -42,7 +70,14 @@ pub(super) struct PassivePorts {
 struct Slots {
     /// Where to look for a free port first: ports take turns.
     next: usize,
-    taken: HashMap<Key, Slot>,
+    /// By port. Invariant: no two origins on a port overlap, so that a connection belongs to one session at most.
+    taken: HashMap<u16, Vec<Held>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    origin: Origin,
+    slot: Slot,
 }
 
 #[derive(Debug)]
@@ -55,7 +90,8 @@ enum Slot {
 #[derive(Debug)]
 pub(super) struct Lease {
     ports: Arc<PassivePorts>,
-    key: Key,
+    port: u16,
+    origin: Origin,
     arrived: mpsc::Receiver<TcpStream>,
     expires: Instant,
     settled: bool,
@@ -71,12 +107,12 @@ impl PassivePorts {
         })
     }
 
-    /// A port for a session of `peer`; none when all of them stayed taken for that peer.
-    pub(super) async fn lease(self: &Arc<Self>, peer: IpAddr) -> Option<Lease> {
+    /// A port for a session whose data connection comes from `origin`; none when all of them stayed taken for it.
+    pub(super) async fn lease(self: &Arc<Self>, origin: Origin) -> Option<Lease> {
         let deadline = Instant::now() + SLOT_WAIT;
         loop {
             let freed = self.freed.notified();
-            if let Some(lease) = self.lease_now(peer, Instant::now()) {
+            if let Some(lease) = self.lease_now(&origin, Instant::now()) {
                 return Some(lease);
             }
             if Instant::now() >= deadline {
@@ -88,27 +124,31 @@ impl PassivePorts {
         }
     }
 
-    fn lease_now(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Lease> {
+    fn lease_now(self: &Arc<Self>, origin: &Origin, now: Instant) -> Option<Lease> {
         let mut slots = self.lock();
-        slots
-            .taken
-            .retain(|_, slot| !matches!(slot, Slot::Resting { until } if *until <= now));
+        slots.taken.retain(|_, held| {
+            held.retain(|it| !matches!(it.slot, Slot::Resting { until } if until <= now));
+            !held.is_empty()
+        });
+        let is_free = |port: &u16| {
+            let held = slots.taken.get(port);
+            held.is_none_or(|held| !held.iter().any(|it| it.origin.overlaps(origin)))
+        };
         let (before, after) = self.ports.split_at_checked(slots.next)?;
-        let port = after
-            .iter()
-            .chain(before)
-            .copied()
-            .find(|port| !slots.taken.contains_key(&(peer, *port)))?;
+        let port = after.iter().chain(before).copied().find(is_free)?;
         let place = self.ports.iter().position(|p| *p == port)?;
         slots.next = (place + 1) % self.ports.len();
         let (sender, arrived) = mpsc::channel(UNSEEN);
-        let key = (peer, port);
-        slots.taken.insert(key, Slot::Leased(sender));
+        slots.taken.entry(port).or_default().push(Held {
+            origin: origin.clone(),
+            slot: Slot::Leased(sender),
+        });
         drop(slots);
         telemetry::set_passive_ports_in_use(self.in_use.fetch_add(1, Ordering::Relaxed) + 1);
         Some(Lease {
             ports: Arc::clone(self),
-            key,
+            port,
+            origin: origin.clone(),
             arrived,
             expires: now + LEASE_LIMIT,
             settled: false,
@@ -129,7 +169,7 @@ impl PassivePorts {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.deliver((peer.ip().to_canonical(), port), stream),
+                Ok((stream, peer)) => self.deliver(peer.ip().to_canonical(), port, stream),
                 Err(error) => {
                     strain.tell(format_args!("passive port {port}"), &error);
                     sleep(super::ACCEPT_PAUSE).await;
@@ -139,16 +179,19 @@ impl PassivePorts {
     }
 
     /// Hands a connection to the session that leased its slot, or closes it.
-    fn deliver(&self, key: Key, stream: TcpStream) {
-        let taken = match self.lock().taken.get(&key) {
-            Some(Slot::Leased(session)) => session.try_send(stream).is_ok(),
+    fn deliver(&self, peer: IpAddr, port: u16, stream: TcpStream) {
+        let slots = self.lock();
+        let held = slots.taken.get(&port).into_iter().flatten();
+        let taken = match held.into_iter().find(|it| it.origin.contains(peer)) {
+            Some(Held {
+                slot: Slot::Leased(session),
+                ..
+            }) => session.try_send(stream).is_ok(),
             _ => false,
         };
+        drop(slots);
         if !taken {
-            tracing::debug!(
-                port = key.1,
-                "closed a data connection that no session waits for"
-            );
+            tracing::debug!(port, "closed a data connection that no session waits for");
         }
     }
 
@@ -160,7 +203,7 @@ impl PassivePorts {
 impl Lease {
     /// The port to announce.
     pub(super) fn port(&self) -> u16 {
-        self.key.1
+        self.port
     }
 
     /// When a session that has sent no transfer command must give it back.
@@ -173,10 +216,20 @@ impl Lease {
         self.arrived.recv().await
     }
 
+    fn rest_until(&self, until: Option<Instant>) {
+        let mut slots = self.ports.lock();
+        let held = slots.taken.entry(self.port).or_default();
+        held.retain(|it| it.origin != self.origin);
+        held.extend(until.map(|until| Held {
+            origin: self.origin.clone(),
+            slot: Slot::Resting { until },
+        }));
+    }
+
     /// Gives the port back at once: its connection has come. Counted as in use until the returned value is dropped.
     pub(super) fn settle(&mut self) {
         self.settled = true;
-        self.ports.lock().taken.remove(&self.key);
+        self.rest_until(None);
         self.ports.freed.notify_waiters();
     }
 }
@@ -184,11 +237,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.settled {
-            let until = Instant::now() + REST;
-            self.ports
-                .lock()
-                .taken
-                .insert(self.key, Slot::Resting { until });
+            self.rest_until(Some(Instant::now() + REST));
         }
         let leases = self.ports.in_use.fetch_sub(1, Ordering::Relaxed) - 1;
         telemetry::set_passive_ports_in_use(leases);
@@ -201,6 +250,14 @@ mod tests {
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    fn peer(text: &str) -> Origin {
+        Origin::Peer(address(text))
+    }
+
+    fn networks(list: &[&str]) -> Origin {
+        Origin::Networks(list.iter().map(|it| it.parse().unwrap()).collect())
     }
 
     fn ports(count: u16) -> Arc<PassivePorts> {
@@ -218,47 +275,45 @@ mod tests {
     async fn one_port_serves_different_peers_and_each_peer_once() {
         let ports = ports(1);
         let now = Instant::now();
-        let one = ports.lease_now(address("192.0.2.1"), now).unwrap();
-        let other = ports.lease_now(address("192.0.2.2"), now).unwrap();
+        let one = ports.lease_now(&peer("192.0.2.1"), now).unwrap();
+        let other = ports.lease_now(&peer("192.0.2.2"), now).unwrap();
         assert_eq!(one.port(), other.port());
-        assert!(ports.lease_now(address("192.0.2.1"), now).is_none());
+        assert!(ports.lease_now(&peer("192.0.2.1"), now).is_none());
         assert_eq!(ports.in_use.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
     async fn a_stranger_is_closed_and_the_slot_stays() {
         let ports = ports(1);
-        let mut lease = ports
-            .lease_now(address("192.0.2.1"), Instant::now())
-            .unwrap();
-        ports.deliver((address("192.0.2.66"), 6980), connection().await);
-        ports.deliver((address("192.0.2.1"), 6981), connection().await);
+        let mut lease = ports.lease_now(&peer("192.0.2.1"), Instant::now()).unwrap();
+        ports.deliver(address("192.0.2.66"), 6980, connection().await);
+        ports.deliver(address("192.0.2.1"), 6981, connection().await);
         assert!(lease.arrived.try_recv().is_err());
-        ports.deliver((address("192.0.2.1"), 6980), connection().await);
+        ports.deliver(address("192.0.2.1"), 6980, connection().await);
         assert!(lease.connection().await.is_some());
     }
 
     #[tokio::test]
     async fn a_slot_that_expired_unused_rests_and_a_used_one_does_not() {
         let ports = ports(1);
-        let peer = address("192.0.2.1");
-        let mut used = ports.lease_now(peer, Instant::now()).unwrap();
+        let peer = peer("192.0.2.1");
+        let mut used = ports.lease_now(&peer, Instant::now()).unwrap();
         used.settle();
-        let next = ports.lease_now(peer, Instant::now()).unwrap();
+        let next = ports.lease_now(&peer, Instant::now()).unwrap();
         drop(used);
-        ports.deliver((peer, 6980), connection().await);
+        ports.deliver(address("192.0.2.1"), 6980, connection().await);
         drop(next);
-        assert!(ports.lease_now(peer, Instant::now()).is_none());
-        assert!(ports.lease_now(peer, Instant::now() + REST * 2).is_some());
+        assert!(ports.lease_now(&peer, Instant::now()).is_none());
+        assert!(ports.lease_now(&peer, Instant::now() + REST * 2).is_some());
     }
 
     #[tokio::test]
     async fn ports_take_turns() {
         let ports = ports(3);
-        let peer = address("192.0.2.1");
+        let peer = peer("192.0.2.1");
         let order: Vec<u16> = (0..6)
             .map(|_| {
-                let mut lease = ports.lease_now(peer, Instant::now()).unwrap();
+                let mut lease = ports.lease_now(&peer, Instant::now()).unwrap();
                 lease.settle();
                 lease.port()
             })
@@ -269,9 +324,46 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_waits_gets_the_slot_that_becomes_free() {
         let ports = ports(1);
-        let peer = address("192.0.2.1");
-        let mut held = ports.lease(peer).await.unwrap();
-        let (waited, ()) = tokio::join!(ports.lease(peer), async { held.settle() });
+        let peer = peer("192.0.2.1");
+        let mut held = ports.lease(peer.clone()).await.unwrap();
+        let (waited, ()) = tokio::join!(ports.lease(peer.clone()), async { held.settle() });
         assert!(waited.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_connection_from_a_nat_pool_belongs_to_one_session_at_most() {
+        let ports = ports(2);
+        let now = Instant::now();
+        let pool = networks(&["192.0.2.0/28", "198.51.100.7/32"]);
+        let mut wide = ports.lease_now(&pool, now).unwrap();
+        // Who could be taken for one of the pool gets another port; who could not may share this one.
+        let mut inside = ports.lease_now(&peer("192.0.2.3"), now).unwrap();
+        let _outside = ports.lease_now(&peer("203.0.113.9"), now).unwrap();
+        assert_ne!(wide.port(), inside.port());
+        for other in [
+            &pool,
+            &networks(&["192.0.2.0/24"]),
+            &networks(&["192.0.2.3/32"]),
+        ] {
+            assert!(ports.lease_now(other, now).is_none(), "{other:?}");
+        }
+        for (from, port) in [
+            ("192.0.2.3", wide.port()),
+            ("198.51.100.7", wide.port()),
+            ("192.0.2.3", inside.port()),
+        ] {
+            ports.deliver(address(from), port, connection().await);
+        }
+        ports.deliver(address("192.0.2.99"), wide.port(), connection().await);
+        ports.deliver(address("192.0.2.4"), inside.port(), connection().await);
+        let seen = |lease: &mut Lease| std::iter::from_fn(|| lease.arrived.try_recv().ok()).count();
+        assert_eq!((seen(&mut wide), seen(&mut inside)), (2, 1));
+
+        // A pool rests like anybody.
+        drop(wide);
+        inside.settle();
+        assert!(ports.lease_now(&pool, now).is_some());
+        assert!(ports.lease_now(&pool, Instant::now()).is_none());
+        assert!(ports.lease_now(&pool, Instant::now() + REST * 2).is_some());
     }
 }

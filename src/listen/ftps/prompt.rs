@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::records::Records;
+
 /// What came in one piece of at least this size does not wait for an acknowledgement.
 const SMALL_BYTES: usize = 32 * 1024;
 
@@ -19,6 +21,7 @@ pub(super) struct Prompt {
     stream: TcpStream,
     /// Received since the last acknowledgement of ours.
     received: usize,
+    records: Records,
 }
 
 impl Prompt {
@@ -26,7 +29,13 @@ impl Prompt {
         Self {
             stream,
             received: 0,
+            records: Records::default(),
         }
+    }
+
+    /// Whether what was received ends where a TLS record does.
+    pub(super) fn is_between_records(&self) -> bool {
+        self.records.is_between()
     }
 
     pub(super) fn into_inner(self) -> TcpStream {
@@ -43,7 +52,9 @@ impl AsyncRead for Prompt {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if read.is_ready() {
-            self.received += buffer.filled().len() - before;
+            let received = buffer.filled().get(before..).unwrap_or_default();
+            self.received += received.len();
+            self.records.pass(received);
         } else if (1..SMALL_BYTES).contains(&std::mem::take(&mut self.received)) {
             // Without it the transfer is slower, not wrong.
             self.stream.set_quickack(true).ok();

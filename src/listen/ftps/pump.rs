@@ -209,16 +209,35 @@ fn lost() -> MailboxError {
     MailboxError::Io(io::Error::other("the upload was lost"))
 }
 
+/// How an upload came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// With `close_notify`.
+    Clean,
+    /// With a FIN alone, between two TLS records.
+    Unclean,
+}
+
 /// Receives everything up to the client's `close_notify`. What came before it counts, whatever becomes of the connection afterwards.
+///
+/// Ends without `close_notify` as `taken` says; RST, silence and half a TLS record are never an end.
 pub(super) async fn receive(
     stream: &mut DataStream,
     writer: &mut Writer,
     patience: &Patience,
-) -> Result<u64, Cut> {
+    taken: End,
+) -> Result<(u64, End), Cut> {
+    let mut end = End::Clean;
     let mut received: u64 = 0;
     let mut buffer = Vec::with_capacity(BUFFER_BYTES);
     loop {
-        let count = patience.step(stream.read_buf(&mut buffer)).await?;
+        let count = match patience.step(stream.read_buf(&mut buffer)).await {
+            Err(Cut::Truncated) if taken == End::Unclean && is_between_records(stream) => {
+                end = End::Unclean;
+                0
+            }
+            read => read?,
+        };
         writer.log.received(count);
         let more = u64::try_from(count).unwrap_or(u64::MAX);
         received = received.saturating_add(more);
@@ -227,9 +246,13 @@ pub(super) async fn receive(
             buffer = writer.write(buffer).await?;
         }
         if count == 0 {
-            return Ok(received);
+            return Ok((received, end));
         }
     }
+}
+
+fn is_between_records(stream: &DataStream) -> bool {
+    stream.get_ref().0.get_ref().is_between_records()
 }
 
 /// Lets a sender whose upload was refused go on for a while, so that it lives to read the reply.

@@ -11,9 +11,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::command::{Endpoint, Family};
 use super::data::NoData;
-use super::passive::Lease;
+use super::passive::{Lease, Origin};
 use super::reply;
 use super::session::{Answer, Session, Stop, answer, refuse};
+use crate::config::{AllowFrom, DataFrom};
 
 /// The first port that is nobody's in particular.
 const FREE_PORT: u16 = 1024;
@@ -150,7 +151,9 @@ impl Session {
     /// Whether this is the family that the control connection uses.
     fn speaks(&self, family: Family) -> Result<(), Stop> {
         match (family, self.local) {
-            (Family::V4, IpAddr::V6(_)) | (Family::V6, IpAddr::V4(_)) => self.other_family(),
+            (Family::V4, IpAddr::V6(_)) | (Family::V6, IpAddr::V4(_)) | (Family::Other, _) => {
+                self.other_family()
+            }
             _ => Ok(()),
         }
     }
@@ -164,12 +167,26 @@ impl Session {
 
     async fn take_port(&mut self) -> Result<u16, Stop> {
         self.rendezvous = None;
-        let Some(lease) = self.ports.lease(self.peer).await else {
+        let origin = self.data_origin()?;
+        let Some(lease) = self.ports.lease(origin).await else {
             return refuse(425, "No passive port is free: try again later");
         };
         let port = lease.port();
         self.rendezvous = Some(Rendezvous::Ours(lease));
         Ok(port)
+    }
+
+    /// Where the data connection to a port of ours may come from.
+    fn data_origin(&self) -> Result<Origin, Stop> {
+        let account = self.account()?;
+        let tenant = account.mailbox.config();
+        let login = tenant.logins.iter().find(|it| it.user == account.user);
+        Ok(match login.map(|it| (it.data_from, &it.allow_from)) {
+            Some((DataFrom::AllowFrom, AllowFrom::Networks(networks))) => {
+                Origin::Networks(networks.clone())
+            }
+            _ => Origin::Peer(self.peer),
+        })
     }
 
     /// The address for PASV: as configured for this peer's network, or as configured for all, or the one the client has reached us at.

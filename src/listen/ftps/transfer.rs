@@ -5,11 +5,14 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::attend::Interruption;
 use super::command::Type;
 use super::data::{DataStream, Expected, part};
-use super::pump::{self, Cut, Patience, Writer};
+use super::pump::{self, Cut, End, Patience, Writer};
 use super::rendezvous::Rendezvous;
 use super::reply::Reply;
 use super::session::{
@@ -23,6 +26,8 @@ use crate::mailbox::{Arrival, Start};
 use crate::telemetry::chain;
 
 const NO_PORT: &str = "Say first where the data goes: send EPSV, PASV or PORT";
+/// How long the control connection of a sender that ended its upload without `close_notify` must outlive it: a sender that was killed loses both at once.
+const OUTLIVES: Duration = Duration::from_millis(100);
 const CONTROL_ENDED: &str = "the control connection ended";
 const SESSION_ENDED: &str = "a reload has ended the session";
 
@@ -50,6 +55,7 @@ impl Session {
         if self.rendezvous.is_none() {
             return refuse(425, NO_PORT);
         }
+        let taken = self.taken_end()?;
         let upload = self.ask(move |mailbox| mailbox.begin(&path, start)).await?;
         let mut writer = Writer::new(upload, UploadLog::begin(self.account()?, self.protocol));
         let mut rendezvous = match self.announce_transfer("Send the file").await {
@@ -66,8 +72,11 @@ impl Session {
         let moving = async {
             let open = expected.open(&mut rendezvous, Direction::Up);
             let mut stream = patience.unless_stopped(open).await?;
-            match pump::receive(&mut stream, &mut writer, &patience).await {
-                Ok(received) => {
+            match pump::receive(&mut stream, &mut writer, &patience, taken).await {
+                Ok((received, end)) => {
+                    if end == End::Unclean {
+                        outlived(&patience, received).await?;
+                    }
                     // The upload is complete, whether or not the sender waits for our `close_notify`.
                     if let Err(cut) = pump::close(&mut stream, &patience).await {
                         tracing::debug!(
@@ -116,6 +125,16 @@ impl Session {
             }
             (Ok(()), interruption) => self.finish(writer, interruption).await,
         }
+    }
+
+    /// Which ends of an upload make it a whole file for this tenant.
+    fn taken_end(&self) -> Result<End, Stop> {
+        let tenant = self.account()?.mailbox.config();
+        Ok(if tenant.accept_unclean_close {
+            End::Unclean
+        } else {
+            End::Clean
+        })
     }
 
     /// From here on nothing stops the upload: it becomes a whole file or an error.
@@ -252,6 +271,20 @@ impl super::House {
             limit: front.limits.data_connect,
         }
     }
+}
+
+/// An upload of so many bytes has ended without `close_notify`, for a tenant that accepts it: only the end of the control connection stands against it now.
+async fn outlived(patience: &Patience, size_bytes: u64) -> Result<(), Cut> {
+    let waiting = async {
+        sleep(OUTLIVES).await;
+        Ok::<_, Cut>(())
+    };
+    patience.unless_stopped(waiting).await?;
+    tracing::info!(
+        size_bytes,
+        "an upload ended without close_notify and counts as complete: its tenant has accept_unclean_close"
+    );
+    Ok(())
 }
 
 /// What the sender is told about a file that arrived.

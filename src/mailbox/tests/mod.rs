@@ -34,6 +34,7 @@ pub(crate) fn tenant(name: &str, quota_bytes: u64) -> Tenant {
         quota_bytes,
         temporary_names: patterns(&["*.filepart", "*.part", "*.partial", "*.tmp", ".in.*"]),
         ignore_names: patterns(&["Thumbs.db", ".DS_Store"]),
+        accept_unclean_close: false,
         logins: Vec::new(),
         data_sources: vec![
             source("employees", "employees.csv"),

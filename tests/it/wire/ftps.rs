@@ -352,6 +352,24 @@ impl Data {
         drop(self.0.flush());
     }
 
+    /// `close_notify`, and RST once the daemon has read it: a sender that left with unread tickets in its socket.
+    #[track_caller]
+    pub(crate) fn finish_and_reset(mut self) {
+        self.0.conn.send_close_notify();
+        self.0.flush().unwrap();
+        super::wait_until_read(&self.0.sock);
+        self.reset();
+    }
+
+    /// FIN in the middle of a TLS record that would hold these bytes.
+    #[track_caller]
+    pub(crate) fn fin_within_a_record(mut self, bytes: &[u8]) {
+        self.0.conn.writer().write_all(bytes).unwrap();
+        let mut sealed = Vec::new();
+        self.0.conn.write_tls(&mut sealed).unwrap();
+        self.0.sock.write_all(&sealed[..sealed.len() / 2]).unwrap();
+    }
+
     /// RST.
     pub(crate) fn reset(self) {
         super::reset(&self.0.sock);

@@ -87,6 +87,7 @@ pub(super) enum Family {
     Same,
     V4,
     V6,
+    Other,
 }
 
 /// What PROT asks for on data connections.
@@ -174,7 +175,7 @@ impl Command {
                 "1" => Self::Epsv(Family::V4),
                 "2" => Self::Epsv(Family::V6),
                 "ALL" => Self::EpsvAll,
-                _ => return Err(Fault::Parameter),
+                other => number(other).map(|_| Self::Epsv(Family::Other))?,
             },
             "FEAT" => Self::Feat,
             "HASH" => Self::Hash(path(argument)?),

@@ -19,6 +19,8 @@ fn verbs_are_read_in_any_case_r0_13() {
     assert_eq!(parse(b"TYPE E"), Err(Fault::Parameter));
     assert_eq!(parse(b"EPSV ALL"), Ok(Command::EpsvAll));
     assert_eq!(parse(b"EPSV 2"), Ok(Command::Epsv(Family::V6)));
+    assert_eq!(parse(b"EPSV 3"), Ok(Command::Epsv(Family::Other)));
+    assert_eq!(parse(b"EPSV all of it"), Err(Fault::Argument));
     assert_eq!(parse(b"NOOP anything"), Ok(Command::Noop));
     assert_eq!(parse(b"XPWD"), Ok(Command::Pwd));
     assert_eq!(parse(b"OPTS UTF8 ON"), Ok(Command::OptsUtf8));

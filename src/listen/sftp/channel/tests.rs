@@ -117,6 +117,7 @@ impl Client {
             quota_bytes: 1_000_000,
             temporary_names: vec![NamePattern::parse("*.part").unwrap()],
             ignore_names: Vec::new(),
+            accept_unclean_close: false,
             logins: Vec::new(),
             data_sources: Vec::new(),
         };
