@@ -244,7 +244,7 @@ fn stat_with_a_path_lists_on_the_control_connection() {
         .lines()
         .map(str::to_owned)
         .collect();
-    lines.retain(|line| line.ends_with(".bmp"));
+    lines.retain(|line| line.contains(".bmp"));
     assert_eq!(lines, ["/images/a.bmp", "/images/b.bmp"]);
     daemon.wait_for_rest();
 }
@@ -322,7 +322,7 @@ fn every_spelling_of_auth_works_and_protection_may_come_before_the_login_r0_13()
 fn a_malformed_line_is_one_501_and_the_session_goes_on() {
     let daemon = Daemon::start([Tenant::named("acme")]);
     let mut session = log_in(&daemon);
-    let long = [b"STOR ".as_slice(), &[b'x'; 70_000], b"\r\n"].concat();
+    let long = [b"STOR ".as_slice(), &vec![b'x'; 70_000], b"\r\n"].concat();
     let lines: [&[u8]; 8] = [
         &long,
         b"STOR /data/employees.csv\0.part\r\n",

@@ -29,6 +29,9 @@ mod database;
 mod drain;
 mod ftps_active;
 mod ftps_commands;
+mod ftps_passive;
+mod ftps_transfers;
+mod ftps_unclean;
 mod hostile;
 #[cfg(feature = "failpoints")]
 mod parked;
