@@ -18,6 +18,7 @@ mod curl;
 mod ftplib;
 mod lftp;
 mod openssh;
+mod sftp;
 
 mod backup;
 mod chaos;

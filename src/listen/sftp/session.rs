@@ -1,5 +1,6 @@
 //! One SSH connection as russh tells it: who logs in, which channels open, and what comes on them. Everything but the SFTP subsystem is refused.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use russh::keys::{Algorithm, PublicKey};
 use russh::server::{
-    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Session, VerifiedPublicKey,
+    Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
 use russh::{ChannelId, ChannelOpenFailure, Pty};
 use tokio::sync::mpsc;
@@ -209,6 +210,23 @@ fn refused() -> Auth {
     }
 }
 
+/// RFC 4256: one prompt, whose answer is not shown. Programs that type passwords look for the word.
+fn ask_for_password() -> Auth {
+    Auth::Partial {
+        name: Cow::Borrowed(""),
+        instructions: Cow::Borrowed(""),
+        prompts: Cow::Borrowed(&[(Cow::Borrowed("Password: "), false)]),
+    }
+}
+
+/// The answer to the one prompt. Any other number of answers is the empty password, which no login has.
+fn only_answer(mut responses: Response<'_>) -> String {
+    match (responses.next(), responses.next()) {
+        (Some(answer), None) => String::from_utf8(answer.into()).unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
 /// RSA with SHA-1.
 fn is_outdated(algorithm: &Algorithm) -> bool {
     matches!(algorithm, Algorithm::Rsa { hash: None } | Algorithm::Dsa)
@@ -234,6 +252,19 @@ impl Handler for Client {
             .instrument(self.span.clone())
             .await;
         Ok(self.admit(checked))
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _submethods: &str,
+        response: Option<Response<'a>>,
+    ) -> Result<Auth, SessionError> {
+        let Some(responses) = response else {
+            return Ok(ask_for_password());
+        };
+        let password = only_answer(responses);
+        self.auth_password(user, &password).await
     }
 
     async fn auth_publickey_offered(

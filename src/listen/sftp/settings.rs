@@ -55,7 +55,13 @@ impl fmt::Debug for SshIdentity {
 
 /// Login methods, offered again after every refusal.
 pub(super) fn methods() -> MethodSet {
-    MethodSet::from(&[MethodKind::PublicKey, MethodKind::Password][..])
+    MethodSet::from(
+        &[
+            MethodKind::PublicKey,
+            MethodKind::Password,
+            MethodKind::KeyboardInteractive,
+        ][..],
+    )
 }
 
 /// The configuration of every SSH connection.

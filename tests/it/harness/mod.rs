@@ -70,12 +70,27 @@ pub(crate) fn test_file(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// The Python that has the clients that Python's registry has; `tests/run.sh` installs them.
+pub(crate) fn python() -> PathBuf {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/clients/venv/bin/python");
+    assert!(
+        python.is_file(),
+        "no {}: run tests/run.sh once",
+        python.display()
+    );
+    python
+}
+
 /// The digest of a file, as `runs` tells it.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
+    hex(&sha2::Sha256::digest(bytes))
+}
+
+/// Bytes as digests are written.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    let digest = sha2::Sha256::digest(bytes);
-    digest.iter().fold(String::new(), |mut hex, byte| {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").unwrap();
         hex
     })
@@ -87,6 +102,7 @@ pub(crate) enum Port {
     Explicit,
     Implicit,
     Sftp,
+    SftpLegacy,
     Web,
 }
 
@@ -97,6 +113,7 @@ impl Port {
             Self::Explicit => "ftpes",
             Self::Implicit => "ftps",
             Self::Sftp => "sftp",
+            Self::SftpLegacy => "sftp-legacy",
             Self::Web => "web",
         }
     }

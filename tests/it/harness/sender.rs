@@ -168,7 +168,8 @@ impl Sender<'_> {
         // `-b` forbids passwords, unless BatchMode was settled before it.
         sftp.env("SSHPASS", &self.password)
             .args(["-e", "sftp", "-oBatchMode=no"])
-            .args(["-oPreferredAuthentications=password,keyboard-interactive"])
+            // A second prompt, of another method, would be taken for a refusal by sshpass, which then kills its client.
+            .args(["-oPreferredAuthentications=password"])
             .args(["-oPubkeyAuthentication=no", "-oNumberOfPasswordPrompts=1"]);
         self.complete(&mut sftp, batch);
         Reply::to(&mut sftp)
@@ -204,6 +205,11 @@ impl Sender<'_> {
 
     /// `ssh` or `scp` with the password, port and name set by options; to be completed.
     pub(crate) fn ssh_tool(&self, tool: &str) -> Command {
+        self.ssh_tool_to(Port::Sftp, tool)
+    }
+
+    /// The same to one of the listeners.
+    pub(crate) fn ssh_tool_to(&self, port: Port, tool: &str) -> Command {
         let mut command = Command::new("sshpass");
         command
             .env("SSHPASS", &self.password)
@@ -211,7 +217,7 @@ impl Sender<'_> {
             .args(ssh_options())
             .args(["-oPubkeyAuthentication=no", "-oNumberOfPasswordPrompts=1"])
             .arg(format!("-oUser={}", self.ssh_name()))
-            .arg(format!("-oPort={}", self.daemon.address(Port::Sftp).port()));
+            .arg(format!("-oPort={}", self.daemon.address(port).port()));
         command
     }
 }
@@ -267,4 +273,13 @@ impl Key {
             public,
         }
     }
+}
+
+/// The key of a line for `authorized_keys` in SSH wire format.
+pub(crate) fn public_blob(line: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    let text = line.split(' ').nth(1).unwrap();
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap()
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod ftps;
 pub(crate) mod sftp;
+pub(crate) mod ssh;
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;

@@ -47,6 +47,13 @@ pub(crate) struct Sftp {
 #[derive(Debug, Clone)]
 pub(crate) struct HandleId(Bytes);
 
+impl HandleId {
+    /// As a field of a request.
+    pub(crate) fn wire(&self) -> Vec<u8> {
+        string(&self.0)
+    }
+}
+
 /// A STATUS answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Status {
@@ -60,14 +67,16 @@ impl Status {
     }
 }
 
-struct Answer {
-    kind: u8,
+/// An answer: what follows its id is in `body`.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) kind: u8,
     id: u32,
-    body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    fn status(mut self) -> io::Result<Status> {
+    pub(crate) fn status(mut self) -> io::Result<Status> {
         if self.kind != 101 {
             return Err(io::Error::other(format!("answer of kind {}", self.kind)));
         }
@@ -117,9 +126,18 @@ impl Sftp {
 
     /// Opens a file to replace it.
     pub(crate) fn try_open(&mut self, path: &str) -> io::Result<Result<HandleId, Status>> {
+        self.try_open_for(path, REPLACE)
+    }
+
+    /// Opens a file with these flags.
+    pub(crate) fn try_open_for(
+        &mut self,
+        path: &str,
+        flags: u32,
+    ) -> io::Result<Result<HandleId, Status>> {
         let fields = [
             string(path.as_bytes()),
-            REPLACE.to_be_bytes().to_vec(),
+            flags.to_be_bytes().to_vec(),
             vec![0; 4],
         ];
         let mut answer = self.ask(3, &fields.concat())?;
@@ -147,7 +165,7 @@ impl Sftp {
             let count = pieces.len();
             for (number, piece) in pieces.enumerate() {
                 let at = u64::try_from(offset + number * PIECE).unwrap();
-                let fields = [string(&handle.0), at.to_be_bytes().to_vec(), string(piece)];
+                let fields = [handle.wire(), at.to_be_bytes().to_vec(), string(piece)];
                 self.request(6, &fields.concat()).await?;
             }
             let mut worst = Status {
@@ -171,7 +189,7 @@ impl Sftp {
 
     /// CLOSE.
     pub(crate) fn try_close(&mut self, handle: &HandleId) -> io::Result<Status> {
-        self.ask(4, &string(&handle.0))?.status()
+        self.ask(4, &handle.wire())?.status()
     }
 
     #[track_caller]
@@ -250,7 +268,8 @@ impl Sftp {
         socket.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
-    fn ask(&mut self, kind: u8, fields: &[u8]) -> io::Result<Answer> {
+    /// Makes a request, and reads its answer.
+    pub(crate) fn ask(&mut self, kind: u8, fields: &[u8]) -> io::Result<Answer> {
         RUNTIME.block_on(async {
             let id = self.request(kind, fields).await?;
             let answer = self.hear().await?;
@@ -295,13 +314,15 @@ impl Sftp {
     }
 }
 
-fn string(bytes: &[u8]) -> Vec<u8> {
+/// A length and that many bytes.
+pub(crate) fn string(bytes: &[u8]) -> Vec<u8> {
     let mut out = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
     out.extend_from_slice(bytes);
     out
 }
 
-fn take_string(body: &mut Bytes) -> Bytes {
+/// What [`string`] made.
+pub(crate) fn take_string(body: &mut Bytes) -> Bytes {
     let length = usize::try_from(body.get_u32()).unwrap();
     body.split_to(length)
 }

@@ -1,0 +1,3 @@
+//! SFTP: what clients of every age and temper ask of it, and what attackers try.
+
+mod login;
