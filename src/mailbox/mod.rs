@@ -263,6 +263,11 @@ impl Mailbox {
         self.books().ledger.used_bytes()
     }
 
+    /// The time, by the clock that deliveries are named with.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// A delivery id for a file that came in without an upload.
     pub(crate) fn mint(&self) -> DeliveryId {
         self.mint.mint(self.clock.now())

@@ -1,3 +1,4 @@
 //! SFTP: what clients of every age and temper ask of it, and what attackers try.
 
+mod clients;
 mod login;

@@ -16,7 +16,6 @@ use super::packet::{self, Attributes, Broken, HandleId, Message, OpenFlags, Requ
 use super::pulse::Pulse;
 use super::reads::ReadJob;
 use super::reply::{Refusal, Replies, Reply, Status};
-use crate::clock::{Clock as _, SystemClock};
 use crate::listen::login::Account;
 use crate::listen::upload_log::log_rename;
 use crate::mailbox::{Arrival, Entry, EntryKind, Mailbox, MailboxError, MailboxPath};
@@ -93,7 +92,7 @@ impl Channel {
                         Some(request) => self.answer(id, request).await,
                         None => Err(Refusal::new(Status::BadMessage, "Malformed request")),
                     };
-                    replies.answer(id, answer, SystemClock.now());
+                    replies.answer(id, answer, self.account.mailbox.now());
                 }
             }
         }
@@ -230,13 +229,13 @@ impl Channel {
                     Receiving::Going(upload) => upload.size_bytes(),
                     Receiving::Failed(_) | Receiving::Away => 0,
                 },
-                modified: SystemClock.now(),
+                modified: self.account.mailbox.now(),
             },
             Open::Folder(listing) => Entry {
                 name: listing.path.name().unwrap_or("/").to_owned(),
                 kind: EntryKind::Folder,
                 size_bytes: 0,
-                modified: SystemClock.now(),
+                modified: self.account.mailbox.now(),
             },
         };
         Ok(Reply::Attributes(entry))
