@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Ending, answer, listed};
 use crate::config::{Config, ConfigError};
 use crate::listen::front::Front;
+use crate::listen::sftp::SshIdentity;
 use crate::tenant::Mode;
 
 pub(super) fn run(file: &Path) -> anyhow::Result<Ending> {
@@ -61,6 +62,9 @@ fn summary(config: &Config) -> String {
                 source.name
             ));
         }
+    }
+    if let Some(sftp) = &config.sftp {
+        lines.extend(SshIdentity::note(sftp).map(str::to_owned));
     }
     lines.push("The configuration is fine.\n".to_owned());
     lines.join("\n")

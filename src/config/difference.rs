@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Aspect, Config};
 
 /// Settings that are read once, when the daemon starts.
-const NEED_A_RESTART: [&str; 8] = [
+const NEED_A_RESTART: [&str; 9] = [
     "server.state_dir",
     "database.url",
     "log.format",
@@ -17,6 +17,7 @@ const NEED_A_RESTART: [&str; 8] = [
     "ftps.implicit",
     "ftps.passive_ports",
     "sftp.listen",
+    "sftp.legacy",
     "web.listen",
 ];
 
@@ -65,7 +66,10 @@ impl Config {
             self.tls.clone_from(&running.tls);
         }
         match (&mut self.sftp, &running.sftp) {
-            (Some(sftp), Some(running)) => sftp.listen.clone_from(&running.listen),
+            (Some(sftp), Some(running)) => {
+                sftp.listen.clone_from(&running.listen);
+                sftp.legacy.clone_from(&running.legacy);
+            }
             (sftp, running) => sftp.clone_from(running),
         }
         // The same tenant stays the same value, so that nobody takes a reload for news about it.

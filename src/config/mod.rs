@@ -108,7 +108,7 @@ impl Config {
         let sftp = sftp_section
             .as_ref()
             .map(Sftp::read)
-            .filter(|sftp| !sftp.listen.is_empty());
+            .filter(|sftp| !sftp.is_off());
         let web_section = root.section("web");
         let web = web_section.as_ref().and_then(Web::read);
         transfer::check_addresses(

@@ -76,6 +76,7 @@ pub fn outline(config: &Config) -> Vec<Aspect> {
     }
     if let Some(sftp) = &config.sftp {
         aspects.push(Aspect::setting("sftp.listen", list(&sftp.listen)));
+        aspects.push(Aspect::setting("sftp.legacy", list(&sftp.legacy)));
         let keys = sftp.host_keys.iter().map(|path| path.display());
         aspects.push(Aspect::setting("sftp.host_keys", list(keys)));
         aspects.push(Aspect::setting("sftp.generate", sftp.generate));

@@ -34,6 +34,8 @@ pub enum SessionReuse {
 #[derive(Debug, Clone)]
 pub struct Sftp {
     pub listen: Vec<SocketAddr>,
+    /// Where outdated algorithms are taken too.
+    pub legacy: Vec<SocketAddr>,
     pub host_keys: Vec<PathBuf>,
     /// Make the first host key when it is missing.
     pub generate: bool,
@@ -107,10 +109,9 @@ impl Sftp {
             .map(|text| section.folder().join(text.content))
             .collect();
         let generate = section.flag("generate").unwrap_or(false);
-        let listen = section
-            .parsed_list("listen", parse_address)
-            .unwrap_or_default();
-        if host_keys.is_empty() && !listen.is_empty() {
+        let [listen, legacy] = ["listen", "legacy"]
+            .map(|key| section.parsed_list(key, parse_address).unwrap_or_default());
+        if host_keys.is_empty() && !(listen.is_empty() && legacy.is_empty()) {
             section.missing("host_keys", "[\"../certs/ssh_host_ed25519\"]");
         }
         for key in &host_keys {
@@ -126,9 +127,15 @@ impl Sftp {
         }
         Self {
             listen,
+            legacy,
             host_keys,
             generate,
         }
+    }
+
+    /// Whether anything listens.
+    pub fn is_off(&self) -> bool {
+        self.listen.is_empty() && self.legacy.is_empty()
     }
 }
 
@@ -171,8 +178,13 @@ pub(super) fn check_addresses(
             .and_then(|section| section.texts(key))
             .unwrap_or_default()
     };
-    let ways_in = [(ftps, "explicit"), (ftps, "implicit"), (sftp, "listen")]
-        .map(|(section, key)| (section, lists(section, key)));
+    let ways_in = [
+        (ftps, "explicit"),
+        (ftps, "implicit"),
+        (sftp, "listen"),
+        (sftp, "legacy"),
+    ]
+    .map(|(section, key)| (section, lists(section, key)));
     if ways_in.iter().all(|(_, addresses)| addresses.is_empty()) {
         root.wrong_section(
             "nothing listens for senders, so no file could ever come in: add [ftps] with explicit = [\"0.0.0.0:21\"], or [sftp] with listen = [\"0.0.0.0:2222\"]",
@@ -222,5 +234,44 @@ fn parse_ports(text: &str) -> Result<(u16, u16), &'static str> {
         Ok((first, last))
     } else {
         Err(EXPECTED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, ConfigError};
+
+    /// The problems with this `[sftp]`, by key.
+    fn problems(sftp: &str) -> Vec<(String, String)> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("tenants")).unwrap();
+        let file = folder.path().join("rosterd.toml");
+        let text = format!(
+            "[server]\nhosts = [\"localhost\"]\nstate_dir = \"state\"\ntenants = \"tenants\"\n[database]\nurl = \"sqlite://a.db\"\n[sftp]\ngenerate = true\n{sftp}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        match Config::load(&file) {
+            Err(ConfigError::Problems(problems)) => problems
+                .into_iter()
+                .map(|it| (it.key.unwrap_or_default(), it.message))
+                .collect(),
+            Ok(_) => Vec::new(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_legacy_listener_may_be_alone_has_an_address_of_its_own_and_needs_host_keys() {
+        let keys = "host_keys = [\"key\"]\n";
+        let alone = problems(&format!("{keys}legacy = [\"127.0.0.1:2223\"]"));
+        assert_eq!(alone, []);
+        let same = problems(&format!(
+            "{keys}listen = [\"127.0.0.1:2222\"]\nlegacy = [\"0.0.0.0:2222\", \"here\"]"
+        ));
+        let named: Vec<&str> = same.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(named, ["sftp.legacy[1]", "sftp.legacy[2]"]);
+        assert!(same[0].1.contains("too: choose another port"), "{same:?}");
+        let without_keys = problems("legacy = [\"127.0.0.1:2223\"]");
+        assert_eq!(without_keys[0].0, "sftp.host_keys", "{without_keys:?}");
     }
 }

@@ -33,7 +33,7 @@ use crate::listen::accept::Door;
 use crate::listen::front::Front;
 use crate::listen::ftps::FtpsServer;
 use crate::listen::login::Logins;
-use crate::listen::sftp::SftpServer;
+use crate::listen::sftp::{Algorithms, SftpServer, SshIdentity};
 use crate::live::{Holder, Live};
 use crate::mailbox::Mailboxes;
 use crate::queue::Worker;
@@ -306,9 +306,22 @@ impl Listeners {
         }
         let sftp = SftpServer::bind(front, Arc::clone(logins), door)?;
         if let (Some(server), Some(shown)) = (&sftp, &now.sftp) {
-            for address in server.listeners() {
-                tracing::info!(listener = "sftp", %address, fingerprint = shown.ssh.fingerprints().join(", "), "ready");
-                hints.sftp.get_or_insert(address);
+            for (algorithms, address) in server.listeners() {
+                let listener = algorithms.listener();
+                tracing::info!(listener, %address, fingerprint = shown.ssh.fingerprints().join(", "), "ready");
+                match algorithms {
+                    Algorithms::Current => drop(hints.sftp.get_or_insert(address)),
+                    Algorithms::Outdated => tracing::warn!(
+                        listener,
+                        %address,
+                        "sftp.legacy takes outdated algorithms that are known to be weak: keep its address to the senders that need it"
+                    ),
+                }
+            }
+            if let Some(sftp) = &config.sftp
+                && let Some(note) = SshIdentity::note(sftp)
+            {
+                tracing::warn!("{note}");
             }
         }
         let web = match &config.web {

@@ -1,6 +1,6 @@
 //! One connection from accept to end, and its deadlines: to log in, between requests, without a byte of an upload, and at shutdown.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
-use super::Shared;
 use super::pulse::{Pulse, Severable};
 use super::session::{Client, SessionError};
+use super::{Algorithms, Shared};
 use crate::config::Limits;
 use crate::listen::Protocol;
 use crate::listen::accept::Pass;
@@ -37,7 +37,13 @@ enum Ended {
 }
 
 /// Serves the connection until one side ends it. `pass` is its place, free again afterwards.
-pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr, pass: Pass) {
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    algorithms: Algorithms,
+    pass: Pass,
+) {
     let session = uuid::Uuid::now_v7();
     let span = tracing::info_span!(
         "session",
@@ -48,13 +54,19 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAd
         login = tracing::field::Empty,
     );
     let within = span.clone();
-    converse(&shared, stream, peer, span)
+    converse(&shared, stream, peer, algorithms, span)
         .instrument(within)
         .await;
     drop(pass);
 }
 
-async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, span: Span) {
+async fn converse(
+    shared: &Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    algorithms: Algorithms,
+    span: Span,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection is gone before it began");
         return;
@@ -68,12 +80,13 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, spa
         Arc::clone(shared),
         front.limits.stall,
         ip,
+        algorithms,
         Arc::clone(&pulse),
         span,
     );
     let stream = Severable::new(stream, &pulse);
     let talk = async {
-        let ssh = front.ssh.settings();
+        let ssh = front.ssh.settings(algorithms);
         let running = russh::server::run_stream(ssh, stream, client).await?;
         pulse.keep(running.handle());
         running.await
@@ -82,7 +95,7 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, spa
     let outcome = tokio::select! {
         outcome = &mut talk => outcome,
         ended = overdue(&pulse, &front.limits, shared.tasks.draining()) => {
-            tracing::debug!(reason = %ended, "the connection is ended");
+            tell_end(ended, ip, pulse.refusals());
             pulse.end(ended.to_string());
             say_goodbye(&pulse, ended).await;
             if let Ok(outcome) = tokio::time::timeout(GOODBYE, &mut talk).await {
@@ -95,17 +108,60 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, spa
     };
     match outcome {
         Ok(()) => tracing::debug!("session ends"),
-        // Nobody cancels that task, so it panicked.
-        Err(SessionError::Ssh(russh::Error::Join(_))) => {
-            telemetry::count_panic("sftp");
-            tracing::error!("a session panicked, which is a bug in rosterd or its SSH library");
-        }
-        // An admin must hear why an old client cannot connect. What the client offers is its bytes and stays out of the log.
-        Err(SessionError::Ssh(russh::Error::NoCommonAlgo { kind, .. })) => {
-            tracing::info!(peer = %ip, ?kind, "an SSH client offers no algorithm that is accepted here");
-        }
-        Err(error) => tracing::debug!(%error, "session ends"),
+        Err(error) => tell_error(&error, ip),
     }
+}
+
+/// What an admin should hear of a deadline: a client that hangs before its login is reported as "the server does not answer".
+fn tell_end(ended: Ended, peer: IpAddr, refusals: usize) {
+    match ended {
+        Ended::NoLogin if refusals > 0 => tracing::info!(
+            %peer,
+            refused = refusals,
+            "no login in time: after a refused key or password the client waited, as one does that asks for the login service again (paramiko, unless it is \
+             given ServiceRequestingTransport): let it try the right key or password only, or first"
+        ),
+        Ended::NoLogin => tracing::info!(%peer, "no login in time"),
+        Ended::Idle | Ended::Stalled | Ended::Shutdown | Ended::LoginChanged => {
+            tracing::debug!(reason = %ended, "the connection is ended");
+        }
+    }
+}
+
+/// One line for what is more than a client that went away. Nothing that a client offers or sends is in it.
+fn tell_error(error: &SessionError, peer: IpAddr) {
+    use russh::Error;
+    let reason = match error {
+        SessionError::Unread => "the client asks on without reading the answers",
+        SessionError::Ssh(error) => match error {
+            // Nobody cancels that task, so it panicked.
+            Error::Join(_) => {
+                telemetry::count_panic("sftp");
+                tracing::error!("a session panicked, which is a bug in rosterd or its SSH library");
+                return;
+            }
+            Error::NoCommonAlgo { kind, .. } => {
+                tracing::info!(%peer, ?kind, "an SSH client offers no algorithm that is accepted here");
+                return;
+            }
+            Error::Disconnect | Error::HUP | Error::SendError | Error::RecvError | Error::IO(_) => {
+                tracing::debug!(%error, "session ends");
+                return;
+            }
+            Error::Version => "what came is not the version line of an SSH 2 client",
+            Error::PacketSize(_) => "a packet of a size that cannot be",
+            Error::PacketAuth | Error::DecryptionError => "a packet that was changed on its way",
+            Error::StrictKeyExchangeViolation { .. } => {
+                "a packet out of order in the key exchange, as if somebody stood in between"
+            }
+            Error::KexInit | Error::Kex | Error::UnknownAlgo => "the key exchange failed",
+            Error::SshEncoding(_) | Error::SshKey(_) | Error::Keys(_) | Error::Utf8(_) => {
+                "a malformed packet"
+            }
+            _ => "the client does not keep to the protocol",
+        },
+    };
+    tracing::info!(%peer, "an SSH connection is ended: {reason}");
 }
 
 /// Cuts the connection when it is dropped.

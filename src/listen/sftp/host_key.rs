@@ -73,6 +73,13 @@ fn to_make(config: &config::Sftp) -> Result<Option<&Path>, HostKeyError> {
     Ok(is_missing.then_some(first))
 }
 
+/// Whether one of the keys that are there is RSA, which the oldest clients ask for.
+pub(super) fn has_rsa(config: &config::Sftp) -> bool {
+    let keys = config.host_keys.iter();
+    keys.filter_map(|path| read(path).ok())
+        .any(|key| key.algorithm().is_rsa())
+}
+
 /// How clients name a host key: `SHA256:…`.
 pub(super) fn fingerprint(key: &PrivateKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
@@ -146,6 +153,7 @@ mod tests {
     fn sftp(host_keys: &[&Path], generate: bool) -> config::Sftp {
         config::Sftp {
             listen: Vec::new(),
+            legacy: Vec::new(),
             host_keys: host_keys.iter().map(|path| (*path).to_owned()).collect(),
             generate,
         }
@@ -163,6 +171,22 @@ mod tests {
         assert_eq!(permissions.mode() & 0o777, 0o600);
         let names = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(names, 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn an_rsa_key_is_found_among_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = ["a", "b"].map(|name| folder.path().join(name));
+        let made = load(&sftp(&[&first], true)).unwrap();
+        assert_eq!(made.len(), 1);
+        assert!(!has_rsa(&sftp(&[&first], false)));
+        let rsa = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f"])
+            .arg(&second)
+            .status()
+            .unwrap();
+        assert!(rsa.success());
+        assert!(has_rsa(&sftp(&[&first, &second], false)));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 
 pub use self::host_key::HostKeyError;
-pub use self::settings::SshIdentity;
+pub use self::settings::{Algorithms, SshIdentity};
 use crate::listen::Protocol;
 use crate::listen::accept::{Door, Strain};
 use crate::listen::front::{Front, SftpFront};
@@ -42,33 +42,44 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// SFTP listeners that are bound and not yet served.
 #[derive(Debug)]
 pub struct SftpServer {
-    listeners: Vec<(TcpListener, SocketAddr)>,
+    listeners: Vec<Listening>,
     front: Live<SftpFront>,
     logins: Arc<Logins>,
     door: Arc<Door>,
+}
+
+/// One of the listeners.
+#[derive(Debug)]
+struct Listening {
+    listener: TcpListener,
+    address: SocketAddr,
+    algorithms: Algorithms,
 }
 
 /// Why SFTP cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     #[error(
-        "cannot listen on {address} for SFTP, the port is in use: stop the other program or change sftp.listen"
+        "cannot listen on {address} for SFTP, the port is in use: stop the other program or change {key}"
     )]
     InUse {
+        key: &'static str,
         address: SocketAddr,
         #[source]
         source: io::Error,
     },
     #[error(
-        "cannot listen on {address} for SFTP, not permitted: take a port from 1024 on in sftp.listen, or grant CAP_NET_BIND_SERVICE"
+        "cannot listen on {address} for SFTP, not permitted: take a port from 1024 on in {key}, or grant CAP_NET_BIND_SERVICE"
     )]
     NotPermitted {
+        key: &'static str,
         address: SocketAddr,
         #[source]
         source: io::Error,
     },
-    #[error("cannot listen on {address} for SFTP: take an address of this machine in sftp.listen")]
+    #[error("cannot listen on {address} for SFTP: take an address of this machine in {key}")]
     Address {
+        key: &'static str,
         address: SocketAddr,
         #[source]
         source: io::Error,
@@ -93,10 +104,11 @@ impl SftpServer {
         let (Some(config), Some(at_start)) = (&now.config.sftp, now.sftp.clone()) else {
             return Ok(None);
         };
-        let listeners = config
-            .listen
-            .iter()
-            .map(|address| listen(*address))
+        let current = config.listen.iter().map(|it| (*it, Algorithms::Current));
+        let outdated = config.legacy.iter().map(|it| (*it, Algorithms::Outdated));
+        let listeners = current
+            .chain(outdated)
+            .map(|(address, algorithms)| listen(address, algorithms))
             .collect::<Result<_, _>>()?;
         Ok(Some(Self {
             listeners,
@@ -107,8 +119,9 @@ impl SftpServer {
     }
 
     /// Where it listens; with port 0 in the configuration, the port it got.
-    pub fn listeners(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().map(|(_, address)| *address).collect()
+    pub fn listeners(&self) -> Vec<(Algorithms, SocketAddr)> {
+        let listeners = self.listeners.iter();
+        listeners.map(|it| (it.algorithms, it.address)).collect()
     }
 
     /// Accepts connections in `sessions` until it drains. Then sessions end as soon as they have no file open.
@@ -118,15 +131,15 @@ impl SftpServer {
             logins: self.logins,
             tasks: sessions.clone(),
         });
-        for (listener, address) in self.listeners {
+        for listening in self.listeners {
             let shared = Arc::clone(&shared);
             let door = Arc::clone(&self.door);
-            drop(sessions.spawn("sftp listener", accept(listener, address, shared, door)));
+            drop(sessions.spawn("sftp listener", accept(listening, shared, door)));
         }
     }
 }
 
-fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+fn listen(address: SocketAddr, algorithms: Algorithms) -> Result<Listening, BindError> {
     let bind = || {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
@@ -135,18 +148,39 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
+        Ok(Listening {
+            address: listener.local_addr()?,
+            listener,
+            algorithms,
+        })
     };
+    let key = algorithms.key();
     bind().map_err(|source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => BindError::InUse { address, source },
-        io::ErrorKind::PermissionDenied => BindError::NotPermitted { address, source },
-        _ => BindError::Address { address, source },
+        io::ErrorKind::AddrInUse => BindError::InUse {
+            key,
+            address,
+            source,
+        },
+        io::ErrorKind::PermissionDenied => BindError::NotPermitted {
+            key,
+            address,
+            source,
+        },
+        _ => BindError::Address {
+            key,
+            address,
+            source,
+        },
     })
 }
 
 /// Ends when the tasks drain and not before.
-async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>, door: Arc<Door>) {
+async fn accept(listening: Listening, shared: Arc<Shared>, door: Arc<Door>) {
+    let Listening {
+        listener,
+        address,
+        algorithms,
+    } = listening;
     let draining = shared.tasks.draining().clone();
     let mut strain = Strain::default();
     loop {
@@ -157,8 +191,10 @@ async fn accept(listener: TcpListener, address: SocketAddr, shared: Arc<Shared>,
         match accepted {
             Ok((stream, peer)) => match door.admit(peer.ip()) {
                 Ok(pass) => {
-                    let served = connection::serve(Arc::clone(&shared), stream, peer, pass);
-                    drop(shared.tasks.spawn("sftp session", served));
+                    let shared = Arc::clone(&shared);
+                    let tasks = shared.tasks.clone();
+                    let served = connection::serve(shared, stream, peer, algorithms, pass);
+                    drop(tasks.spawn("sftp session", served));
                 }
                 Err(full) => {
                     telemetry::count_refused_connection(Protocol::Sftp);

@@ -23,6 +23,7 @@ pub(super) struct Pulse {
     /// Milliseconds from `opened` to the last request or reply with data.
     last_ms: AtomicU64,
     working: AtomicUsize,
+    refusals: AtomicUsize,
     logged_in: watch::Sender<Option<Arc<Account>>>,
     files: watch::Sender<Files>,
     handle: Mutex<Option<Handle>>,
@@ -44,6 +45,7 @@ impl Pulse {
             opened: Instant::now(),
             last_ms: AtomicU64::new(0),
             working: AtomicUsize::new(0),
+            refusals: AtomicUsize::new(0),
             logged_in: watch::Sender::new(None),
             files: watch::Sender::default(),
             handle: Mutex::default(),
@@ -71,6 +73,16 @@ impl Pulse {
     pub(super) fn work(self: &Arc<Self>) -> Working {
         self.working.fetch_add(1, Ordering::Relaxed);
         Working(Arc::clone(self))
+    }
+
+    /// Notes that a key or password was not taken.
+    pub(super) fn refuse(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many keys and passwords were not taken.
+    pub(super) fn refusals(&self) -> usize {
+        self.refusals.load(Ordering::Relaxed)
     }
 
     pub(super) fn log_in(&self, account: Arc<Account>) {

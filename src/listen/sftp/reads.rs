@@ -63,7 +63,7 @@ pub(super) async fn answer(
                 Ok(Ok(())) => pulse.beat(),
                 Ok(Err(_)) => return,
                 Err(_) => {
-                    tracing::debug!("the client takes no data: the connection ends");
+                    tracing::info!("an SSH connection is ended: the client takes no data");
                     pulse.severed().cancel();
                     return;
                 }

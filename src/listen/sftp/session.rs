@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::keys::{Algorithm, PublicKey};
+use russh::keys::PublicKey;
 use russh::server::{
     Auth, ChannelOpenHandle, Handler, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey,
 };
@@ -17,7 +17,7 @@ use tracing::{Instrument as _, Span};
 
 use super::channel::Channel;
 use super::pulse::Pulse;
-use super::{Shared, reads, settings};
+use super::{Algorithms, Shared, reads, settings};
 use crate::failpoint::{self, Point};
 use crate::listen::Protocol;
 use crate::listen::login::{Account, Attempt, RefusedKey};
@@ -47,9 +47,12 @@ pub(super) struct Client {
     /// How long a reader may stand still.
     stall: Duration,
     peer: IpAddr,
+    algorithms: Algorithms,
     pulse: Arc<Pulse>,
     span: Span,
     login: Option<Login>,
+    /// What the log was told of this client already.
+    told: Vec<Oddity>,
     /// The last key that was not taken, with the name it was offered for.
     refused_offer: Option<(String, Offer)>,
     channels: HashMap<ChannelId, Subsystem>,
@@ -65,6 +68,17 @@ struct Login {
 enum Offer {
     Outdated,
     Unknown(Vec<u8>),
+}
+
+/// What a client asks for that is not to be had here. Told once: a client may ask a thousand times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Oddity {
+    #[error("the client wants a shell or a program, as scp -O does: it has to use SFTP")]
+    Program,
+    #[error("the client wants to forward connections, a display or an agent")]
+    Forwarding,
+    #[error("the client wants more than {CHANNELS_LIMIT} channels at once")]
+    ManyChannels,
 }
 
 /// What runs on a channel.
@@ -87,6 +101,7 @@ impl Client {
         shared: Arc<Shared>,
         stall: Duration,
         peer: IpAddr,
+        algorithms: Algorithms,
         pulse: Arc<Pulse>,
         span: Span,
     ) -> Self {
@@ -94,9 +109,11 @@ impl Client {
             shared,
             stall,
             peer,
+            algorithms,
             pulse,
             span,
             login: None,
+            told: Vec::new(),
             refused_offer: None,
             channels: HashMap::new(),
         }
@@ -112,7 +129,7 @@ impl Client {
 
     fn admit(&mut self, account: Option<Account>) -> Auth {
         let Some(account) = account else {
-            return refused();
+            return self.refuse();
         };
         account.record(&self.span);
         self.login = Some(Login {
@@ -165,12 +182,33 @@ impl Client {
         Ok(())
     }
 
+    fn tell_once(&mut self, oddity: Oddity) {
+        if !self.told.contains(&oddity) {
+            self.told.push(oddity);
+            let peer = self.peer;
+            let _entered = self.span.enter();
+            tracing::info!(%peer, "not to be had here: {oddity}");
+        }
+    }
+
+    /// A key or password was not taken.
+    fn refuse(&self) -> Auth {
+        self.pulse.refuse();
+        refused()
+    }
+
+    fn refuse_key(&mut self, user: &str, offer: Offer) -> Auth {
+        self.refused_offer = Some((user.to_owned(), offer));
+        self.refuse()
+    }
+
     /// Tells someone who wants a program what this server is.
     fn refuse_program(
         &mut self,
         channel: ChannelId,
         session: &mut Session,
     ) -> Result<(), SessionError> {
+        self.tell_once(Oddity::Program);
         match self.channels.get(&channel) {
             Some(Subsystem::None) => {
                 session.channel_success(channel)?;
@@ -227,11 +265,6 @@ fn only_answer(mut responses: Response<'_>) -> String {
     }
 }
 
-/// RSA with SHA-1.
-fn is_outdated(algorithm: &Algorithm) -> bool {
-    matches!(algorithm, Algorithm::Rsa { hash: None } | Algorithm::Dsa)
-}
-
 fn blob(key: &PublicKey) -> Option<Vec<u8>> {
     key.to_bytes().ok()
 }
@@ -272,18 +305,17 @@ impl Handler for Client {
         user: &str,
         offer: PublicKeyOffer<'_>,
     ) -> Result<Auth, SessionError> {
-        let offer = if is_outdated(offer.algorithm) {
-            Offer::Outdated
-        } else {
+        let offer = if self.algorithms.trust(offer.algorithm) {
             Offer::Unknown(blob(offer.public_key).unwrap_or_default())
+        } else {
+            Offer::Outdated
         };
         if let Offer::Unknown(key) = &offer
             && self.shared.logins.knows_key(self.attempt(user), key)
         {
             return Ok(Auth::Accept);
         }
-        self.refused_offer = Some((user.to_owned(), offer));
-        Ok(refused())
+        Ok(self.refuse_key(user, offer))
     }
 
     async fn auth_publickey(
@@ -291,12 +323,11 @@ impl Handler for Client {
         user: &str,
         key: VerifiedPublicKey<'_>,
     ) -> Result<Auth, SessionError> {
-        if is_outdated(key.algorithm) {
-            self.refused_offer = Some((user.to_owned(), Offer::Outdated));
-            return Ok(refused());
+        if !self.algorithms.trust(key.algorithm) {
+            return Ok(self.refuse_key(user, Offer::Outdated));
         }
         let Some(key) = blob(key.public_key) else {
-            return Ok(refused());
+            return Ok(self.refuse());
         };
         let checked = self
             .shared
@@ -322,6 +353,7 @@ impl Handler for Client {
         _session: &mut Session,
     ) -> Result<(), SessionError> {
         if self.login.is_none() || self.channels.len() >= CHANNELS_LIMIT {
+            self.tell_once(Oddity::ManyChannels);
             reply.reject(ChannelOpenFailure::ResourceShortage).await;
             return Ok(());
         }
@@ -360,6 +392,33 @@ impl Handler for Client {
         session: &mut Session,
     ) -> Result<(), SessionError> {
         self.refuse_program(channel, session)
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        _channel: russh::Channel<Msg>,
+        _host: &str,
+        _port: u32,
+        _originator: &str,
+        _originator_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), SessionError> {
+        self.tell_once(Oddity::Forwarding);
+        reply
+            .reject(ChannelOpenFailure::AdministrativelyProhibited)
+            .await;
+        Ok(())
+    }
+
+    async fn tcpip_forward(
+        &mut self,
+        _address: &str,
+        _port: &mut u32,
+        _session: &mut Session,
+    ) -> Result<bool, SessionError> {
+        self.tell_once(Oddity::Forwarding);
+        Ok(false)
     }
 
     async fn pty_request(
@@ -430,7 +489,7 @@ impl Handler for Client {
             }
             Err(broken) => {
                 self.span
-                    .in_scope(|| tracing::debug!(reason = %broken, "SFTP channel broken"));
+                    .in_scope(|| tracing::info!("an SFTP channel is ended: {broken}"));
                 self.end(channel, 1, session)
             }
         }

@@ -1,4 +1,5 @@
-//! What the SSH layer agrees to: algorithms, methods, windows. Nothing with SHA-1, nothing compressed.
+//! What the SSH layer agrees to: algorithms, methods, windows. Nothing compressed, and nothing with SHA-1 or CBC but on a listener that an admin has
+//! opened for it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,11 +13,48 @@ use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression, kex, m
 use super::host_key::{self, HostKeyError};
 use crate::config;
 
+/// What a listener takes from clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithms {
+    /// What is good today.
+    Current,
+    /// Beside them what clients of the years before 2015 need: `sftp.legacy`.
+    Outdated,
+}
+
+impl Algorithms {
+    /// The listener's name in the log.
+    pub const fn listener(self) -> &'static str {
+        match self {
+            Self::Current => "sftp",
+            Self::Outdated => "sftp-legacy",
+        }
+    }
+
+    /// The key of the configuration that lists its addresses.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Current => "sftp.listen",
+            Self::Outdated => "sftp.legacy",
+        }
+    }
+
+    /// Whether a client may sign with this.
+    pub(super) fn trust(self, signature: &Algorithm) -> bool {
+        match signature {
+            Algorithm::Rsa { hash: None } => self == Self::Outdated,
+            Algorithm::Dsa => false,
+            _ => true,
+        }
+    }
+}
+
 /// Who we are to SSH clients.
 #[derive(Clone)]
 pub struct SshIdentity {
     fingerprints: Vec<String>,
-    settings: Arc<Config>,
+    current: Arc<Config>,
+    outdated: Arc<Config>,
 }
 
 impl SshIdentity {
@@ -25,7 +63,8 @@ impl SshIdentity {
         let keys = host_key::load(config)?;
         Ok(Self {
             fingerprints: keys.iter().map(host_key::fingerprint).collect(),
-            settings: Arc::new(ssh(keys)),
+            current: Arc::new(ssh(keys.clone(), current())),
+            outdated: Arc::new(ssh(keys, outdated())),
         })
     }
 
@@ -34,14 +73,24 @@ impl SshIdentity {
         host_key::check(config)
     }
 
+    /// What an admin may not have thought of: most clients that need `sftp.legacy` know no host keys but RSA. Blocks on the file system.
+    pub fn note(config: &config::Sftp) -> Option<&'static str> {
+        (!config.legacy.is_empty() && !host_key::has_rsa(config)).then_some(
+            "sftp.host_keys names no RSA key, and most clients that need sftp.legacy know no other kind: make one with `ssh-keygen -t rsa -b 3072 -N \"\"` and name it there too",
+        )
+    }
+
     /// `SHA256:…` of each host key, in the order of the configuration.
     pub fn fingerprints(&self) -> &[String] {
         &self.fingerprints
     }
 
     /// For one connection.
-    pub(super) fn settings(&self) -> Arc<Config> {
-        Arc::clone(&self.settings)
+    pub(super) fn settings(&self, algorithms: Algorithms) -> Arc<Config> {
+        Arc::clone(match algorithms {
+            Algorithms::Current => &self.current,
+            Algorithms::Outdated => &self.outdated,
+        })
     }
 }
 
@@ -65,7 +114,7 @@ pub(super) fn methods() -> MethodSet {
 }
 
 /// The configuration of every SSH connection.
-fn ssh(keys: Vec<PrivateKey>) -> Config {
+fn ssh(keys: Vec<PrivateKey>, preferred: Preferred) -> Config {
     Config {
         server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-rosterd")),
         methods: methods(),
@@ -78,7 +127,7 @@ fn ssh(keys: Vec<PrivateKey>) -> Config {
         // Data on its way to a client that does not read: at most this many replies wait outside the client's window.
         event_buffer_size: 4,
         channel_buffer_size: 1,
-        preferred: preferred(),
+        preferred,
         // Deadlines are the connection's business: this one would also count keepalives as life.
         inactivity_timeout: None,
         nodelay: true,
@@ -86,13 +135,12 @@ fn ssh(keys: Vec<PrivateKey>) -> Config {
     }
 }
 
-fn preferred() -> Preferred {
+fn current() -> Preferred {
     Preferred {
         kex: Cow::Borrowed(&[
             kex::MLKEM768X25519_SHA256,
             kex::CURVE25519,
             kex::CURVE25519_PRE_RFC_8731,
-            kex::ECDH_SHA2_NISTP256,
             kex::DH_GEX_SHA256,
             kex::DH_G18_SHA512,
             kex::DH_G17_SHA512,
@@ -139,4 +187,21 @@ fn preferred() -> Preferred {
         compression: Cow::Borrowed(&[compression::NONE]),
         ..Preferred::DEFAULT
     }
+}
+
+/// The same, and what is outdated behind it. Not 3DES.
+fn outdated() -> Preferred {
+    let mut preferred = current();
+    preferred
+        .kex
+        .to_mut()
+        .extend([kex::ECDH_SHA2_NISTP256, kex::DH_G14_SHA1, kex::DH_GEX_SHA1]);
+    preferred.key.to_mut().push(Algorithm::Rsa { hash: None });
+    preferred.cipher.to_mut().extend([
+        cipher::AES_256_CBC,
+        cipher::AES_192_CBC,
+        cipher::AES_128_CBC,
+    ]);
+    preferred.mac.to_mut().push(mac::HMAC_SHA1);
+    preferred
 }

@@ -7,9 +7,9 @@ use bytes::{Buf as _, BufMut as _, Bytes};
 
 use crate::harness::sender::{Key, public_blob};
 use crate::harness::tenant::{Login, PASSWORD, Tenant};
-use crate::harness::{Daemon, Port, Reply};
+use crate::harness::{Daemon, Port, Reply, wait_until};
 use crate::wire::sftp::{string, take_string};
-use crate::wire::ssh::{Ssh, login_request, msg, password_request};
+use crate::wire::ssh::{Ssh, login_request, msg, password_request, request_service};
 
 const USER: &str = "hr@acme.example";
 
@@ -185,4 +185,26 @@ fn six_refusals_end_the_connection() {
     let late = ssh.ask(&password_request(USER, PASSWORD));
     assert_eq!(late[0], msg::DISCONNECT);
     assert_eq!(daemon.lines_with("logged in"), 0);
+}
+
+#[test]
+fn a_client_that_asks_for_the_service_again_is_ended_by_the_deadline_and_the_log_says_why() {
+    let daemon = Daemon::start_with([acme()], "login_deadline = \"2s\"");
+    let mut ssh = Ssh::begin(&daemon);
+    assert_eq!(
+        ssh.ask(&password_request(USER, "wrong"))[0],
+        msg::USERAUTH_FAILURE
+    );
+    ssh.say(&request_service());
+    ssh.wait_for_end();
+    wait_until("the line that names it", || {
+        daemon.lines_with("after a refused key or password the client waited") == 1
+    });
+    // The same, silent from the start.
+    let mut silent = Ssh::connect(&daemon);
+    silent.wait_for_end();
+    wait_until("another line", || {
+        daemon.lines_with("no login in time") == 2
+    });
+    Ssh::log_in(&daemon, USER, PASSWORD);
 }

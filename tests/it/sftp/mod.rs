@@ -1,4 +1,5 @@
 //! SFTP: what clients of every age and temper ask of it, and what attackers try.
 
+mod algorithms;
 mod clients;
 mod login;
