@@ -88,6 +88,18 @@ fn describe() {
         "Login attempts by protocol and outcome."
     );
     describe_counter!(
+        "rosterd_password_hashes_total",
+        "Passwords hashed for logins; a refused attempt costs the same number whoever it named."
+    );
+    describe_gauge!(
+        "rosterd_credentials_expiring",
+        "Passwords and keys that end within 14 days."
+    );
+    describe_gauge!(
+        "rosterd_credential_expiry_timestamp_seconds",
+        "When the first of the passwords and keys that have an end is not accepted any more."
+    );
+    describe_counter!(
         "rosterd_connections_refused_total",
         "Connections turned away at the door."
     );
@@ -170,6 +182,19 @@ fn login_counter(protocol: Protocol, outcome: LoginOutcome) -> metrics::Counter 
         LoginOutcome::Refused => "refused",
     };
     counter!("rosterd_logins_total", "protocol" => protocol.as_str(), "outcome" => outcome)
+}
+
+/// Counts a password that was hashed for a login.
+pub fn count_password_hash() {
+    counter!("rosterd_password_hashes_total").increment(1);
+}
+
+/// Sets how many credentials of a tenant end soon, and when the first of all that can end does. None can: infinitely far away.
+pub fn set_credentials(tenant: &TenantId, expiring: usize, first_end: Option<Timestamp>) {
+    gauge!("rosterd_credentials_expiring", "tenant" => tenant.as_str().to_owned())
+        .set(approximate(expiring as u64));
+    gauge!("rosterd_credential_expiry_timestamp_seconds", "tenant" => tenant.as_str().to_owned())
+        .set(first_end.map_or(f64::INFINITY, seconds));
 }
 
 /// Counts a connection turned away.

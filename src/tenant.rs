@@ -156,6 +156,18 @@ impl Rights {
         download: true,
         delete: true,
     };
+
+    /// The words that a configuration has for them.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        let words = [
+            (self.upload, "upload"),
+            (self.download, "download"),
+            (self.delete, "delete"),
+        ];
+        words
+            .into_iter()
+            .filter_map(|(held, word)| held.then_some(word))
+    }
 }
 
 /// A file name with `*` for any run of characters, or an exact one without.

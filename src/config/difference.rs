@@ -240,10 +240,7 @@ mod tests {
             allow_from: AllowFrom::Any,
             data_from: DataFrom::Control,
             authorized_keys: Vec::new(),
-            passwords: vec![Password {
-                hash: Secret::new(hash.to_owned()),
-                expires: None,
-            }],
+            passwords: vec![Password::of(Secret::new(hash.to_owned()))],
         }
     }
 

@@ -13,6 +13,7 @@ mod sources;
 mod tenant;
 mod transfer;
 mod units;
+mod warning;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -23,11 +24,12 @@ use std::sync::Arc;
 pub use difference::{Change, Difference};
 pub use document::Problem;
 pub use limits::Limits;
-pub use login::{AllowFrom, AuthorizedKey, DataFrom, Login, Password};
+pub use login::{AllowFrom AuthorizedKey}
 pub use outline::{Aspect, outline};
 pub use server::{Database, Log, LogFormat, Retention, Server, Web};
 pub use tenant::Tenant;
 pub use transfer::{Ftps, SessionReuse, Sftp, Tls};
+pub use warning::{Concern, Warning, first_end, of_login as warnings_of, warnings};
 
 use document::{Document, Place, Section};
 use tenant::Claim;
@@ -165,6 +167,50 @@ impl Config {
         let (tenant, at) = self.users.get(user)?;
         let tenant = self.tenants.get(tenant)?;
         Some((tenant, tenant.logins.get(*at)?))
+    }
+
+    /// Of the login that has the most passwords; at least 1.
+    pub fn most_passwords(&self) -> usize {
+        let logins = self.tenants.values().flat_map(|tenant| &tenant.logins);
+        logins
+            .map(|login| login.passwords.len())
+            .fold(1, usize::max)
+    }
+
+    /// Of all that decides whether `user` is let in: two configurations with the same one say the same about it.
+    pub fn login_digest(&self, user: &str) -> String {
+        let login = self.login(user);
+        let zone = login.map(|(tenant, _)| tenant.time_zone.iana_name());
+        let said = outline(self).into_iter().filter(|it| match it.what {
+            "setting" => matches!(
+                it.name.as_str(),
+                "server.hosts" | "limits.sessions_per_login"
+            ),
+            "login" => it.name == user,
+            _ => false,
+        });
+        let said: Vec<_> = said.map(|it| format!("{it:?}")).collect();
+        blake3::hash(format!("{zone:?} {said:?}").as_bytes()).to_string()
+    }
+
+    /// Users that `user` may have been meant for, the nearest first.
+    pub fn near_users(&self, user: &str) -> Vec<&str> {
+        /// Nobody mistypes more.
+        const FAR: usize = 3;
+        const SHOWN: usize = 3;
+        let lower = user.to_lowercase();
+        let distance = |known: &str| strsim::damerau_levenshtein(&lower, &known.to_lowercase());
+        let mut near: Vec<_> = self
+            .users
+            .keys()
+            .map(|known| (distance(known), known.as_str()))
+            .filter(|(distance, known)| *distance < FAR.min(known.chars().count()))
+            .collect();
+        near.sort_unstable();
+        near.into_iter()
+            .take(SHOWN)
+            .map(|(_, known)| known)
+            .collect()
     }
 
     /// The tenant called `name`.

@@ -3,10 +3,8 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::config::{
-    AllowFrom, Config, Ftps, Limits, LogFormat, Login, Retention, SessionReuse, Tenant,
-};
-use crate::tenant::{DataSource, NamePattern, Rights};
+use crate::config::{Config, Ftps, Limits, LogFormat, Login, Retention, SessionReuse, Tenant};
+use crate::tenant::{DataSource, NamePattern};
 
 /// What one thing says under one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,24 +209,27 @@ fn of_login(login: &Login) -> Vec<Aspect> {
     };
     let passwords = login.passwords.iter();
     let keys = login.authorized_keys.iter();
+    let named = login.credentials().filter(|it| it.name.is_some());
     vec![
         own("environment", login.environment.to_string()),
-        own("rights", rights(login.rights)),
-        own(
-            "allow_from",
-            match &login.allow_from {
-                AllowFrom::Any => "any".to_owned(),
-                AllowFrom::Networks(networks) => list(networks),
-            },
-        ),
+        own("rights", list(login.rights.words())),
+        own("allow_from", list(login.allow_from.words())),
         own("data_from", login.data_from.as_str().to_owned()),
         secret(
             "authorized_keys",
-            list(keys.map(|key| format!("{} {:?}", key.algorithm, key.blob))),
+            list(
+                keys.map(|it| {
+                    format!("{} {:?} {:?}", it.algorithm, it.blob, it.credential.expires)
+                }),
+            ),
         ),
         secret(
             "password",
-            list(passwords.map(|it| format!("{} {:?}", it.hash.reveal(), it.expires))),
+            list(passwords.map(|it| format!("{} {:?}", it.hash.reveal(), it.credential.expires))),
+        ),
+        own(
+            "names",
+            list(named.map(|it| format!("{} = {}", it.id, it.label()))),
         ),
     ]
 }
@@ -263,16 +264,6 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
         ),
         own("min_leavers", source.safeguard.min_leavers.to_string()),
     ]
-}
-
-fn rights(rights: Rights) -> String {
-    let words = [
-        (rights.upload, "upload"),
-        (rights.download, "download"),
-        (rights.delete, "delete"),
-    ];
-    let held = words.iter().filter(|(held, _)| *held);
-    list(held.map(|(_, word)| word))
 }
 
 fn patterns(names: &[NamePattern]) -> String {

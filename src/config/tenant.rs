@@ -88,6 +88,11 @@ impl Tenant {
         })
     }
 
+    /// The day that it is there at `now`.
+    pub fn day(&self, now: jiff::Timestamp) -> jiff::civil::Date {
+        now.to_zoned(self.time_zone.clone()).date()
+    }
+
     /// The data source whose file name is `name`.
     pub fn source_for(&self, name: &str) -> Option<&DataSource> {
         self.data_sources

@@ -6,6 +6,7 @@
 
 mod archive;
 mod change;
+mod credential_use;
 mod delivery;
 mod finding;
 mod held_change;
@@ -27,6 +28,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 
+pub use credential_use::CredentialUse;
 pub use delivery::{NewDelivery, NewKind, Recorded};
 pub use job::{Claim, GivenUp};
 pub use person::Page;

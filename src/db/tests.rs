@@ -405,6 +405,7 @@ async fn every_table_and_index_is_as_the_migrations_say() {
     let tables: BTreeSet<_> = tables.iter().map(String::as_str).collect();
     let expected = [
         "change",
+        "credential_use",
         "delivery",
         "finding",
         "held_change",
@@ -415,4 +416,50 @@ async fn every_table_and_index_is_as_the_migrations_say() {
         "seen_file",
     ];
     assert_eq!(tables, expected.into());
+}
+
+#[tokio::test]
+async fn uses_of_credentials_add_up_and_the_last_one_is_shown() {
+    use std::collections::BTreeMap;
+
+    use crate::config::CredentialKind;
+    use crate::listen::uses::{Protocol, Use, Used};
+
+    let bench = Bench::new().await;
+    let used = |kind, id: &str| Used {
+        tenant: TenantId::parse("acme").unwrap(),
+        user: "hr@acme.example".to_owned(),
+        kind,
+        id: id.to_owned(),
+    };
+    let password = used(CredentialKind::Password, "3f2a91bc");
+    let key = used(CredentialKind::Key, "SHA256:x");
+    let from = |last_at, last_protocol, last_address: &str, count| Use {
+        last_at,
+        last_protocol,
+        last_address: last_address.parse().unwrap(),
+        count,
+    };
+    let morning = start();
+    let evening = morning + jiff::SignedDuration::from_hours(12);
+    let first = BTreeMap::from([
+        (password.clone(), from(morning, Protocol::Ftps, "::1", 2)),
+        (key.clone(), from(morning, Protocol::Sftp, "192.0.2.1", 1)),
+    ]);
+    bench.db.note_credential_uses(&first).await.unwrap();
+    let second = from(evening, Protocol::Ftpes, "192.0.2.2", 3);
+    let second = BTreeMap::from([(password.clone(), second)]);
+    bench.db.note_credential_uses(&second).await.unwrap();
+
+    let known = bench.db.credential_uses().await.unwrap();
+    let told = |used: &Used| {
+        let it = &known[used];
+        let (protocol, address) = (it.last_protocol.as_str(), it.last_address.as_str());
+        (it.last_used_at.to_string(), protocol, address, it.uses)
+    };
+    let evening = "2026-11-22T14:00:00.123Z".to_owned();
+    assert_eq!(told(&password), (evening, "ftpes", "192.0.2.2", 5));
+    let morning = "2026-11-22T02:00:00.123Z".to_owned();
+    assert_eq!(told(&key), (morning, "sftp", "192.0.2.1", 1));
+    assert_eq!(known.len(), 2);
 }

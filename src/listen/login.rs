@@ -1,26 +1,32 @@
 //! Logins: credentials, allowlist, rights. Every refusal looks the same to the stranger and comes after the same delay; the log has the
 //! true reason.
 //!
-//! An unknown user costs the same work as a known one (a dummy hash is verified), so that neither the answer nor its time tells them apart.
+//! An unknown user costs the same work as a known one (a dummy hash is verified), so that neither the answer nor its time tells them apart: every
+//! refused password is held against as many hashes as the login with the most passwords has. [`judge`](super::judge) says who may come in; here it is
+//! carried out.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::clock::SharedClock;
-use crate::config::{Config, Login, Password, Tenant};
+use crate::config::{AuthorizedKey, Config, Password};
 use crate::listen::Protocol;
 use crate::listen::hashing::Hashing;
-pub use crate::listen::hashing::{HashError, hash_password};
+pub use crate::listen::hashing::{HashError, hash_password, is_password_of};
+use crate::listen::judge::{Judgement, Known, Refusal, Shown, Usable};
+pub use crate::listen::sessions::has_room;
 use crate::listen::sessions::{Claim, Credential, Objection, Place, Sessions};
+use crate::listen::uses::{Use, Used, Uses};
 use crate::live::Live;
 use crate::mailbox::{Mailbox, Mailboxes};
 use crate::secret::Secret;
 use crate::telemetry::{self, LoginOutcome};
-use crate::tenant::{LoginName, NameError, Rights, TenantId};
+use crate::tenant::{Rights, TenantId};
 
 /// From an attempt to its refusal, whatever the reason.
 const REFUSAL_DELAY: Duration = Duration::from_secs(1);
@@ -43,6 +49,8 @@ pub struct Attempt<'a> {
 pub struct Account {
     pub user: String,
     pub rights: Rights,
+    /// What it has come with, for the log: as `password 3f2a91bc`.
+    pub credential: String,
     pub mailbox: Arc<Mailbox>,
     /// Held for as long as the session lives.
     place: Option<Arc<Place>>,
@@ -75,6 +83,7 @@ impl Account {
         Self {
             user: "hr@acme.example".to_owned(),
             rights,
+            credential: "password of a test".to_owned(),
             mailbox,
             place: None,
         }
@@ -97,14 +106,8 @@ pub struct Logins {
     mailboxes: Arc<Mailboxes>,
     sessions: Arc<Sessions>,
     hashing: Hashing,
+    uses: Arc<Uses>,
     clock: SharedClock,
-}
-
-/// A login that exists.
-#[derive(Debug)]
-struct Known {
-    tenant: Arc<Tenant>,
-    login: Login,
 }
 
 /// A public key that was offered and not taken.
@@ -116,32 +119,15 @@ pub enum RefusedKey<'a> {
     Unknown(&'a [u8]),
 }
 
-/// Why a login was refused: for the log, never for the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Refusal {
-    #[error("the name is not one that can be")]
-    BadName,
-    #[error("what stands before the | is not one of server.hosts")]
-    UnknownHost,
-    #[error("no tenant has such a login")]
-    UnknownUser,
-    #[error("its allow_from does not hold this address")]
-    AddressNotAllowed,
-    #[error("the password is wrong")]
-    WrongPassword,
-    #[error("the password has expired")]
-    PasswordExpired,
-    #[error("it has no password, only keys")]
-    NoPassword,
-    #[error("the key is not one of its authorized_keys")]
-    WrongKey,
-    #[error(
-        "its key is RSA signed with SHA-1, or DSA, which is not accepted: the sender's SSH client is too old"
-    )]
-    OutdatedKey,
-    /// What let it in was gone by then, or it has too many sessions.
-    #[error("{0}")]
-    NotAdmitted(Objection),
+/// What only a running daemon knows about who wants to log in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Of the login, open now.
+    pub sessions: usize,
+    /// Why the address is not even asked for its name; none: it is.
+    pub ban: Option<String>,
+    /// Of what the configuration in force says about the login: tells whether the files say the same.
+    pub in_force: String,
 }
 
 impl Logins {
@@ -156,8 +142,23 @@ impl Logins {
             mailboxes,
             sessions: Arc::default(),
             hashing: Hashing::new()?,
+            uses: Arc::default(),
             clock,
         })
+    }
+
+    /// What was logged in with since this was last emptied.
+    pub fn uses(&self) -> &Arc<Uses> {
+        &self.uses
+    }
+
+    /// What stands beside the configuration when `user` comes from `address`.
+    pub fn standing(&self, user: &str, _address: IpAddr) -> Standing {
+        Standing {
+            sessions: self.sessions.of(user),
+            ban: None,
+            in_force: self.settings.now().login_digest(user),
+        }
     }
 
     /// After a reload: ends the sessions that would not be let in again, and says how many.
@@ -172,109 +173,89 @@ impl Logins {
         password: &Secret<String>,
     ) -> Option<Account> {
         let started = Instant::now();
-        let known = self.find(attempt);
-        let verdict = self
-            .verify_password(known.as_ref(), attempt.peer, password)
-            .await;
-        let verdict = match (known, verdict) {
-            (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
-            (Ok(known), Ok(used)) => self.admit(attempt, &known, Credential::Password(used)),
+        let config = self.settings.now();
+        let judged = Judgement::of(&config, attempt, Shown::Password, self.clock.now()).verdict();
+        let verdict = match self
+            .verify_password(&config, judged, attempt.peer, password)
+            .await
+        {
+            Ok((known, used)) => self.admit(attempt, known, Credential::Password(used.clone())),
+            Err(refusal) => Err(refusal),
         };
         self.conclude(attempt, started, verdict).await
     }
 
     /// Whether this SSH public key may be used to log in, asked before the client signs. Neither delayed nor logged: agents offer many keys.
     pub fn knows_key(&self, attempt: Attempt<'_>, key_blob: &[u8]) -> bool {
-        self.find(attempt)
-            .and_then(|known| known.check_key(attempt.peer, key_blob))
-            .is_ok()
+        let config = self.settings.now();
+        self.find_key(&config, attempt, key_blob).is_ok()
     }
 
     /// Logs and counts that a client went away after this key of its was not taken: it never got to sign.
     pub fn note_refused_key(&self, attempt: Attempt<'_>, key: RefusedKey<'_>) {
+        let config = self.settings.now();
         let refusal = match key {
             RefusedKey::Outdated => Some(Refusal::OutdatedKey),
-            RefusedKey::Unknown(blob) => self
-                .find(attempt)
-                .and_then(|known| known.check_key(attempt.peer, blob))
-                .err(),
+            RefusedKey::Unknown(blob) => self.find_key(&config, attempt, blob).err(),
         };
         if let Some(refusal) = refusal {
-            note_refusal(attempt, refusal);
+            note_refusal(attempt, &refusal);
         }
     }
 
     /// Lets the owner of a key in whose signature was verified.
     pub async fn check_key(&self, attempt: Attempt<'_>, key_blob: &[u8]) -> Option<Account> {
         let started = Instant::now();
-        let verdict = self.find(attempt).and_then(|known| {
-            known.check_key(attempt.peer, key_blob)?;
-            self.admit(attempt, &known, Credential::Key(key_blob.to_owned()))
-        });
+        let config = self.settings.now();
+        let verdict = self
+            .find_key(&config, attempt, key_blob)
+            .and_then(|(known, key)| self.admit(attempt, known, Credential::Key(key.clone())));
         self.conclude(attempt, started, verdict).await
     }
 
-    fn find(&self, attempt: Attempt<'_>) -> Result<Known, Refusal> {
-        let config = self.settings.now();
-        let name = LoginName::parse(attempt.name, &config.server.hosts).map_err(|error| {
-            if error == NameError::UnknownHost {
-                Refusal::UnknownHost
-            } else {
-                Refusal::BadName
-            }
-        })?;
-        let (tenant, login) = config.login(name.user()).ok_or(Refusal::UnknownUser)?;
-        Ok(Known {
-            tenant: Arc::clone(tenant),
-            login: login.clone(),
-        })
+    fn find_key<'c>(
+        &self,
+        config: &'c Config,
+        attempt: Attempt<'_>,
+        key_blob: &[u8],
+    ) -> Result<(Known<'c>, &'c AuthorizedKey), Refusal> {
+        let judged = Judgement::of(config, attempt, Shown::Key(key_blob), self.clock.now());
+        let (known, usable) = judged.verdict()?;
+        let key = usable.keys.into_iter().next();
+        Ok((known, key.ok_or(Refusal::WrongKey)?))
     }
 
     /// Says which password it was. Does the same work whether or not there is such a login, and whether or not it may come from there.
-    async fn verify_password(
+    async fn verify_password<'c>(
         &self,
-        known: Result<&Known, &Refusal>,
+        config: &Config,
+        judged: Result<(Known<'c>, Usable<'c>), Refusal>,
         peer: IpAddr,
         password: &Secret<String>,
-    ) -> Result<Password, Refusal> {
-        let (live, otherwise) = match known {
-            Err(refusal) => (Vec::new(), *refusal),
-            Ok(known) if !known.login.allow_from.contains(peer) => {
-                (Vec::new(), Refusal::AddressNotAllowed)
-            }
-            Ok(known) if known.login.passwords.is_empty() => (Vec::new(), Refusal::NoPassword),
-            Ok(known) => {
-                let now = self.clock.now();
-                let passwords = known.login.passwords.iter();
-                let live: Vec<_> = passwords
-                    .filter(|password| password.is_live(&known.tenant, now))
-                    .cloned()
-                    .collect();
-                let otherwise = if live.is_empty() {
-                    Refusal::PasswordExpired
-                } else {
-                    Refusal::WrongPassword
-                };
-                (live, otherwise)
-            }
-        };
-        if password.reveal().len() > PASSWORD_LIMIT_BYTES {
-            return Err(otherwise);
+    ) -> Result<(Known<'c>, &'c Password), Refusal> {
+        if is_too_long(password) {
+            return Err(judged.err().unwrap_or(Refusal::WrongPassword));
         }
+        let live = judged
+            .as_ref()
+            .map(|(_, usable)| usable.passwords.as_slice());
+        let live = live.unwrap_or_default();
         let hashes = live.iter().map(|listed| listed.hash.clone()).collect();
-        let matched = self.hashing.verify(peer, password, hashes).await;
-        matched
-            .and_then(|place| live.into_iter().nth(place))
-            .ok_or(otherwise)
+        let rounds = config.most_passwords();
+        let matched = self.hashing.verify(peer, password, hashes, rounds).await;
+        let (known, usable) = judged?;
+        let used = matched.and_then(|place| usable.passwords.into_iter().nth(place));
+        Ok((known, used.ok_or(Refusal::WrongPassword)?))
     }
 
     fn admit(
         &self,
         attempt: Attempt<'_>,
-        known: &Known,
+        known: Known<'_>,
         credential: Credential,
     ) -> Result<Account, Refusal> {
-        let (tenant, login) = (&known.tenant.id, &known.login);
+        let (tenant, login) = (&known.tenant.id, known.login);
+        let listed = credential.listed().clone();
         let claim = Claim {
             user: login.user.clone(),
             tenant: tenant.clone(),
@@ -284,20 +265,36 @@ impl Logins {
             peer: attempt.peer.to_canonical(),
             credential,
         };
+        let (now, peer) = (self.clock.now(), claim.peer);
         let place = self
             .sessions
-            .admit(claim, &self.settings, self.clock.now())
+            .admit(claim, &self.settings, now)
             .map_err(Refusal::NotAdmitted)?;
         let mailbox = self
             .mailboxes
             .mailbox(tenant, login.environment)
             .ok_or(Refusal::NotAdmitted(Objection::Removed))?;
-        Ok(Account {
+        let account = Account {
             user: login.user.clone(),
             rights: login.rights,
+            credential: listed.to_string(),
             mailbox,
             place: Some(Arc::new(place)),
-        })
+        };
+        let used = Used {
+            tenant: tenant.clone(),
+            user: login.user.clone(),
+            kind: listed.kind,
+            id: listed.id,
+        };
+        let how = Use {
+            last_at: now,
+            last_protocol: attempt.protocol,
+            last_address: peer,
+            count: 1,
+        };
+        self.uses.note(used, how);
+        Ok(account)
     }
 
     /// Logs the outcome and, for a refusal, waits.
@@ -317,12 +314,13 @@ impl Logins {
                     login = account.user,
                     tenant.id = %account.tenant(),
                     environment = account.mailbox.environment().as_str(),
+                    credential = account.credential,
                     "logged in"
                 );
                 Some(account)
             }
             Err(refusal) => {
-                note_refusal(attempt, refusal);
+                note_refusal(attempt, &refusal);
                 tokio::time::sleep_until(started + REFUSAL_DELAY).await;
                 None
             }
@@ -330,34 +328,21 @@ impl Logins {
     }
 }
 
-fn note_refusal(attempt: Attempt<'_>, refusal: Refusal) {
-    let (protocol, peer) = (attempt.protocol.as_str(), attempt.peer.to_canonical());
-    telemetry::count_login(attempt.protocol, LoginOutcome::Refused);
-    tracing::warn!(protocol, %peer, login = Shown(attempt.name).to_string(), "login refused: {refusal}");
+/// Whether a password is refused without being hashed.
+pub fn is_too_long(password: &Secret<String>) -> bool {
+    password.reveal().len() > PASSWORD_LIMIT_BYTES
 }
 
-impl Known {
-    fn check_key(&self, peer: IpAddr, key_blob: &[u8]) -> Result<(), Refusal> {
-        if !self.login.allow_from.contains(peer) {
-            return Err(Refusal::AddressNotAllowed);
-        }
-        if self
-            .login
-            .authorized_keys
-            .iter()
-            .any(|key| key.blob == key_blob)
-        {
-            Ok(())
-        } else {
-            Err(Refusal::WrongKey)
-        }
-    }
+fn note_refusal(attempt: Attempt<'_>, refusal: &Refusal) {
+    let (protocol, peer) = (attempt.protocol.as_str(), attempt.peer.to_canonical());
+    telemetry::count_login(attempt.protocol, LoginOutcome::Refused);
+    tracing::warn!(protocol, %peer, login = Escaped(attempt.name).to_string(), "login refused: {refusal}");
 }
 
 /// A stranger's text, escaped and capped.
-struct Shown<'a>(&'a str);
+struct Escaped<'a>(&'a str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars().take(NAME_SHOWN) {
             if c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric() {
@@ -380,9 +365,9 @@ mod tests {
     #[test]
     fn a_tried_name_is_shown_without_its_control_characters_and_not_at_length() {
         assert_eq!(
-            Shown("hr\r\n\u{1b}[31m").to_string(),
+            Escaped("hr\r\n\u{1b}[31m").to_string(),
             "hr\\u{d}\\u{a}\\u{1b}[31m"
         );
-        assert_eq!(Shown(&"x".repeat(500)).to_string().chars().count(), 65);
+        assert_eq!(Escaped(&"x".repeat(500)).to_string().chars().count(), 65);
     }
 }

@@ -4,11 +4,13 @@ pub mod accept;
 pub mod front;
 pub mod ftps;
 mod hashing;
+pub mod judge;
 pub mod login;
 mod sessions;
 pub mod sftp;
 pub mod tls;
 mod upload_log;
+pub mod uses;
 
 /// How a client speaks to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,8 +1,8 @@
 //! Who is logged in now: counted by login, and ended by a reload that leaves them no right to be here.
 //!
 //! A session goes on across a reload if it would be let in again as what it is: the configuration still has its login, in the same tenant and environment
-//! and with the same rights; `allow_from` still holds its address; and the password or key it came with is still listed (a password whose `expires`
-//! was moved must not be past it). Nothing else about the login, its tenant or the server matters: another password added or taken away, a longer
+//! and with the same rights; `allow_from` still holds its address; and the password or key it came with is still listed (one whose `expires` was
+//! moved must not be past it). Nothing else about the login, its tenant or the server matters: another password added or taken away, a longer
 //! allowlist, a new quota, new data sources, fewer `sessions_per_login` or other `hosts` let it go on.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Login, Password, Tenant};
+use crate::config::{self, AuthorizedKey, Config, Login, Password, Tenant};
 use crate::listen::Protocol;
 use crate::live::Live;
 use crate::tenant::{Environment, Rights, TenantId};
@@ -49,13 +49,12 @@ pub(super) struct Claim {
 #[derive(Debug, Clone)]
 pub(super) enum Credential {
     Password(Password),
-    /// In SSH wire format.
-    Key(Vec<u8>),
+    Key(AuthorizedKey),
 }
 
 /// Why a session may not be, or not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Objection {
+pub enum Objection {
     #[error("its login is not in the configuration any more")]
     Removed,
     #[error("its login belongs to another tenant or environment now")]
@@ -66,7 +65,7 @@ pub(super) enum Objection {
     AddressNotAllowed,
     #[error("the password it came with is not good any more")]
     PasswordGone,
-    #[error("the key it came with is not one of its authorized_keys any more")]
+    #[error("the key it came with is not good any more")]
     KeyGone,
     #[error("it has limits.sessions_per_login sessions already")]
     TooMany,
@@ -93,7 +92,29 @@ impl Drop for Place {
     }
 }
 
+impl Open {
+    /// Sessions of a user.
+    fn of(&self, user: &str) -> usize {
+        let sessions = self.by_number.values();
+        sessions.filter(|it| it.claim.user == user).count()
+    }
+}
+
+/// Whether a login that has so many sessions may have another one.
+pub fn has_room(sessions: usize, config: &Config) -> Result<(), Objection> {
+    if sessions < config.limits.sessions_per_login {
+        Ok(())
+    } else {
+        Err(Objection::TooMany)
+    }
+}
+
 impl Sessions {
+    /// How many sessions a user has.
+    pub(super) fn of(&self, user: &str) -> usize {
+        self.lock().of(user)
+    }
+
     /// Lets a session in, by what is in force now.
     pub(super) fn admit(
         self: &Arc<Self>,
@@ -105,11 +126,7 @@ impl Sessions {
         // Asked while the lock is held: who is let in by the old configuration is in the list before `review` reads it for the new one.
         let config = settings.now();
         claim.judge(&config, now)?;
-        let others = open.by_number.values();
-        let others = others.filter(|other| other.claim.user == claim.user);
-        if others.count() >= config.limits.sessions_per_login {
-            return Err(Objection::TooMany);
-        }
+        has_room(open.of(&claim.user), &config)?;
         let number = open.next;
         open.next += 1;
         let ended = CancellationToken::new();
@@ -170,20 +187,95 @@ impl Claim {
 }
 
 impl Credential {
+    /// What it is called, and all else but its secret.
+    pub(super) fn listed(&self) -> &config::Credential {
+        match self {
+            Self::Password(shown) => &shown.credential,
+            Self::Key(shown) => &shown.credential,
+        }
+    }
+
     fn judge(&self, login: &Login, tenant: &Tenant, now: Timestamp) -> Result<(), Objection> {
+        let shown = self.listed();
+        let is_good = |listed: &config::Credential| {
+            listed.expires == shown.expires || listed.is_live(tenant, now)
+        };
         match self {
             Self::Password(shown) => {
-                let is_good = |listed: &&Password| {
-                    listed.hash == shown.hash
-                        && (listed.expires == shown.expires || listed.is_live(tenant, now))
-                };
-                let good = login.passwords.iter().find(is_good);
-                good.map(drop).ok_or(Objection::PasswordGone)
+                let mut listed = login.passwords.iter();
+                let good = listed.any(|it| it.hash == shown.hash && is_good(&it.credential));
+                good.then_some(()).ok_or(Objection::PasswordGone)
             }
             Self::Key(shown) => {
-                let good = login.authorized_keys.iter().find(|it| it.blob == *shown);
-                good.map(drop).ok_or(Objection::KeyGone)
+                let mut listed = login.authorized_keys.iter();
+                let good = listed.any(|it| it.blob == shown.blob && is_good(&it.credential));
+                good.then_some(()).ok_or(Objection::KeyGone)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::AllowFrom;
+
+    const KEY: &str =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ hr";
+
+    fn key(expires: Option<&str>) -> AuthorizedKey {
+        let mut key = AuthorizedKey::parse(KEY).unwrap();
+        key.credential.expires = expires.map(|day| day.parse().unwrap());
+        key
+    }
+
+    fn config(keys: Vec<AuthorizedKey>) -> Config {
+        let login = Login {
+            user: "hr".to_owned(),
+            environment: Environment::Production,
+            rights: Rights::ALL,
+            allow_from: AllowFrom::Any,
+            authorized_keys: keys,
+            passwords: Vec::new(),
+        };
+        let tenant = Tenant {
+            id: TenantId::parse("acme").unwrap(),
+            time_zone: jiff::tz::TimeZone::UTC,
+            quota_bytes: 1,
+            temporary_names: Vec::new(),
+            ignore_names: Vec::new(),
+            logins: vec![login],
+            data_sources: Vec::new(),
+        };
+        Config::of(Path::new("."), [tenant])
+    }
+
+    #[test]
+    fn a_session_goes_on_when_its_key_ends_and_is_ended_by_a_reload_that_moved_the_end() {
+        let old = config(vec![key(Some("2026-11-22"))]);
+        let sessions = Arc::<Sessions>::default();
+        let claim = Claim {
+            user: "hr".to_owned(),
+            tenant: TenantId::parse("acme").unwrap(),
+            environment: Environment::Production,
+            rights: Rights::ALL,
+            protocol: Protocol::Sftp,
+            peer: [127, 0, 0, 1].into(),
+            credential: Credential::Key(key(Some("2026-11-22"))),
+        };
+        let last_day = "2026-11-22T12:00:00Z".parse().unwrap();
+        let day_after = "2026-11-23T12:00:00Z".parse().unwrap();
+        let settings = Live::fixed(Arc::new(old.clone()));
+        let place = sessions.admit(claim, &settings, last_day).unwrap();
+        let ended = |config: &Config, now| {
+            sessions.review(config, now);
+            place.ended().is_cancelled()
+        };
+        assert!(!ended(&old, day_after), "nobody has moved it");
+        assert!(!ended(&config(vec![key(Some("2027-01-31"))]), day_after));
+        assert!(!ended(&config(vec![key(None)]), day_after));
+        assert!(ended(&config(vec![key(Some("2026-11-21"))]), day_after));
     }
 }
