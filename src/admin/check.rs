@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{Ending, answer, listed};
-use crate::config::{Config, ConfigError};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{self, Config, ConfigError};
 use crate::listen::front::Front;
 use crate::listen::sftp::SshIdentity;
 use crate::tenant::Mode;
@@ -66,6 +67,8 @@ fn summary(config: &Config) -> String {
     if let Some(sftp) = &config.sftp {
         lines.extend(SshIdentity::note(sftp).map(str::to_owned));
     }
+    let warnings = config::warnings(config, SystemClock.now());
+    lines.extend(warnings.iter().map(|it| format!("warning: {it}")));
     lines.push("The configuration is fine.\n".to_owned());
     lines.join("\n")
 }

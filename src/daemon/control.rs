@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,10 @@ use crate::tasks::Tasks;
 pub enum Question {
     /// Load the configuration anew. The answer is a [`super::Report`].
     Reload,
+    /// Bring the uses of passwords and keys into the database. The answer says whether they are there: `{"written": true}`.
+    WriteUses,
+    /// What stands beside the configuration when a user comes from an address. The answer is a [`Standing`](crate::listen::login::Standing).
+    Standing { user: String, from: IpAddr },
 }
 
 /// Gives the answers.

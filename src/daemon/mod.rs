@@ -2,9 +2,11 @@
 
 mod control;
 mod core;
+mod expiry;
 mod hints;
 mod lock;
 mod reload;
+mod uses;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,8 +24,10 @@ pub use self::core::{Core, RESTORING, own_state_dir};
 pub use self::lock::StateLock;
 pub use self::reload::{Report, Waiting};
 use control::{Answers, Control};
+use expiry::Expiry;
 use hints::Hints;
 use reload::Reloader;
+use uses::UseWriter;
 
 use crate::config::{Config, ConfigError};
 use crate::db::Db;
@@ -47,6 +51,9 @@ const WORKER_SLOTS: usize = 2;
 
 /// Reloads that were asked for and not begun.
 const RELOADS_WAITING: usize = 8;
+/// Commands that wait for the uses of credentials to be written, and for how long.
+const WRITINGS_WAITING: usize = 8;
+const WRITING_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why the daemon, or a command, could not start: exit code 2.
 #[derive(Debug, thiserror::Error)]
@@ -177,20 +184,32 @@ impl Daemon {
         if let Some(sftp) = listeners.sftp {
             sftp.serve(&sessions);
         }
+        let (ask, asked) = mpsc::channel(RELOADS_WAITING);
+        let expiry = Expiry::new(settings.clone(), Arc::clone(&core.clock));
+        control.spawn_vital(
+            "expiry",
+            Arc::clone(&expiry).serve(control.draining().clone()),
+        );
+        // Drained with the workers, when the last session has ended.
+        let writer = UseWriter::new(Arc::clone(logins.uses()), core.db.clone());
+        let (write, asked_to_write) = mpsc::channel(WRITINGS_WAITING);
+        let writing = writer.serve(uses::INTERVAL, asked_to_write, workers.draining().clone());
+        workers.spawn_vital("credential uses", writing);
+        let answers = answers(ask, write, Arc::clone(&logins));
         let reloader = Arc::new(Reloader {
             file: file.to_owned(),
             front,
             mailboxes: core.mailboxes,
             logins,
+            expiry,
             intake,
             collecting: collecting.clone(),
             db: core.db.clone(),
             wake,
         });
-        let (ask, asked) = mpsc::channel(RELOADS_WAITING);
         let reloading = reloader.serve(hangup, asked, control.draining().clone());
         control.spawn_vital("reload", reloading);
-        socket.serve(&control, answers(ask));
+        socket.serve(&control, answers);
         Ok(Self {
             settings,
             db: core.db,
@@ -345,20 +364,38 @@ impl Listeners {
 }
 
 /// What commands ask a running daemon.
-fn answers(reload: mpsc::Sender<oneshot::Sender<Report>>) -> Answers {
+fn answers(
+    reload: mpsc::Sender<oneshot::Sender<Report>>,
+    write: mpsc::Sender<uses::Request>,
+    logins: Arc<Logins>,
+) -> Answers {
     Arc::new(move |question| {
-        let reload = reload.clone();
+        let (reload, write, logins) = (reload.clone(), write.clone(), Arc::clone(&logins));
         Box::pin(async move {
-            let Question::Reload = question;
-            let (report, reported) = oneshot::channel();
-            let asked = reload.send(report).await.is_ok();
-            match reported.await {
-                Ok(report) if asked => serde_json::to_value(report)
-                    .unwrap_or_else(|error| json!({ "error": error.to_string() })),
-                _ => json!({ "error": "it is shutting down" }),
+            match question {
+                Question::Reload => match ask_part(&reload).await {
+                    Some(report) => value(&report),
+                    None => json!({ "error": "it is shutting down" }),
+                },
+                Question::WriteUses => {
+                    let writing = tokio::time::timeout(WRITING_LIMIT, ask_part(&write));
+                    json!({ "written": matches!(writing.await, Ok(Some(true))) })
+                }
+                Question::Standing { user, from } => value(&logins.standing(&user, from)),
             }
         })
     })
+}
+
+/// Asks a task for an answer; none when it has ended.
+async fn ask_part<T>(part: &mpsc::Sender<oneshot::Sender<T>>) -> Option<T> {
+    let (request, answer) = oneshot::channel();
+    part.send(request).await.ok()?;
+    answer.await.ok()
+}
+
+fn value(answer: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(answer).unwrap_or_else(|error| json!({ "error": error.to_string() }))
 }
 
 /// Looks for damage in the database when the last daemon came to no orderly end: a power loss on a disk that lies can leave it half-written.

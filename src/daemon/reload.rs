@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::Signal;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::expiry::Expiry;
 use crate::config::{Config, ConfigError, Difference, Problem, outline};
 use crate::db::Db;
 use crate::intake::Intake;
@@ -52,6 +53,7 @@ pub(super) struct Reloader {
     pub(super) front: Holder<Front>,
     pub(super) mailboxes: Arc<Mailboxes>,
     pub(super) logins: Arc<Logins>,
+    pub(super) expiry: Arc<Expiry>,
     pub(super) intake: Arc<Intake>,
     pub(super) collecting: Tasks,
     pub(super) db: Db,
@@ -144,6 +146,7 @@ impl Reloader {
         for line in difference.lines() {
             tracing::info!("reload: {line}");
         }
+        self.expiry.tell_anew();
         let waiting = waiting(&self.db, &front.config).await;
         tracing::info!(
             file = %self.file.display(),
