@@ -5,8 +5,10 @@
 
 mod backup;
 mod check;
+mod explain_login;
 mod hash_password;
 mod import;
+mod logins;
 mod reload;
 mod restore;
 mod retry;
@@ -74,6 +76,13 @@ enum Command {
         /// The run, or its delivery.
         id: String,
     },
+    /// List the logins: from where, with which passwords and keys, and when each was last used.
+    Logins(logins::Arguments),
+    /// Say step by step whether someone would be let in now, and if not, why and what to do.
+    ///
+    /// It goes by the configuration files and by the same judgement as a login itself, and asks a running daemon for open sessions and bans. Nothing is
+    /// counted, delayed or banned by asking. Ends with 0 if the login would be let in, and with 1 if not.
+    ExplainLogin(explain_login::Arguments),
     /// Print who is employed.
     Roster(roster::Arguments),
     /// Print a CSV header and one sample row that a tenant's mapping accepts.
@@ -159,6 +168,8 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
             Command::Reject(arguments) => verdict::reject(config, &arguments).await,
             Command::Retry { id } => retry::run(config, &id).await,
             Command::Roster(arguments) => roster::run(&config, &arguments).await,
+            Command::Logins(arguments) => logins::run(&config, &arguments).await,
+            Command::ExplainLogin(arguments) => explain_login::run(&config, &arguments),
             Command::Template(arguments) => template::run(&config, &arguments),
             Command::Backup(arguments) => backup::run(file, &config, &arguments).await,
             Command::Check | Command::Reload(_) | Command::Restore(_) | Command::HashPassword => {

@@ -166,7 +166,7 @@ fn rest(all: u64) -> Option<String> {
 }
 
 /// The lines, each ended, without characters that would steer a terminal.
-fn text(lines: &[String]) -> String {
+pub fn text(lines: &[String]) -> String {
     let ended: String = lines
         .iter()
         .flat_map(|line| [line.as_str(), "\n"])
@@ -182,7 +182,7 @@ fn text(lines: &[String]) -> String {
 }
 
 /// Columns as wide as their widest cell, two blanks between them.
-fn table<const N: usize>(lines: &[[String; N]]) -> String {
+pub fn table<const N: usize>(lines: &[[String; N]]) -> String {
     let widths: [usize; N] = std::array::from_fn(|column| {
         let widths = lines.iter().map(|line| line[column].chars().count());
         widths.max().unwrap_or(0)

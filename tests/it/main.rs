@@ -25,6 +25,7 @@ mod chaos;
 mod child;
 mod containment;
 mod crash;
+mod credentials;
 mod damage;
 mod database;
 mod drain;
@@ -33,6 +34,7 @@ mod ftps_commands;
 mod ftps_passive;
 mod ftps_transfers;
 mod ftps_unclean;
+mod explain;
 mod hostile;
 #[cfg(feature = "failpoints")]
 mod parked;

@@ -18,7 +18,7 @@ const LARGE: usize = 40_000;
 
 impl Daemon {
     /// Puts a tenant's file in place.
-    fn configure(&self, tenant: &Tenant) {
+    pub(crate) fn configure(&self, tenant: &Tenant) {
         std::fs::write(self.tenant_file(tenant.name()), tenant.toml()).unwrap();
     }
 
@@ -41,7 +41,7 @@ impl Daemon {
 
     /// `rosterd reload --json`, which must succeed.
     #[track_caller]
-    fn reload(&self) -> Value {
+    pub(crate) fn reload(&self) -> Value {
         let reply = self.run(&["reload", "--json"]).succeeded();
         serde_json::from_slice(&reply.stdout).unwrap()
     }

@@ -238,7 +238,7 @@ fn ssh_options() -> [&'static str; 6] {
 #[derive(Debug)]
 pub(crate) struct Key {
     _folder: tempfile::TempDir,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The line for `authorized_keys`.
     pub(crate) public: String,
 }

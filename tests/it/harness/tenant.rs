@@ -161,6 +161,24 @@ impl Login {
         self
     }
 
+    /// With a password that has these lines beside its hash.
+    pub(crate) fn password_with(self, password: &str, lines: &str) -> Self {
+        let hash = hash(password);
+        self.line(&format!("[[login.password]]\nhash = \"{hash}\"\n{lines}"))
+    }
+
+    /// With a key that has these lines beside it.
+    pub(crate) fn key_with(self, public: &str, lines: &str) -> Self {
+        let key = public.trim();
+        self.line(&format!("[[login.key]]\nkey = \"{key}\"\n{lines}"))
+    }
+
+    /// Without [`PASSWORD`].
+    pub(crate) fn without_password(mut self) -> Self {
+        self.hashes = Vec::new();
+        self
+    }
+
     pub(crate) fn also_from(mut self, network: &'static str) -> Self {
         self.allow_from.push(network);
         self
