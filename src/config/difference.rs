@@ -228,32 +228,20 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{AllowFrom, DataFrom, Login, Password, Tenant, outline};
+    use crate::config::{Login, Password, Tenant, outline};
     use crate::secret::Secret;
-    use crate::tenant::{Environment, Rights, TenantId};
 
     fn login(hash: &str) -> Login {
         Login {
-            user: "hr@acme.example".to_owned(),
-            environment: Environment::Production,
-            rights: Rights::ALL,
-            allow_from: AllowFrom::Any,
-            data_from: DataFrom::Control,
-            authorized_keys: Vec::new(),
             passwords: vec![Password::of(Secret::new(hash.to_owned()))],
+            ..Login::of("hr@acme.example")
         }
     }
 
     fn acme(logins: Vec<Login>) -> Tenant {
         Tenant {
-            id: TenantId::parse("acme").unwrap(),
-            time_zone: jiff::tz::TimeZone::UTC,
-            quota_bytes: 1,
-            temporary_names: Vec::new(),
-            ignore_names: Vec::new(),
-            accept_unclean_close: false,
             logins,
-            data_sources: Vec::new(),
+            ..Tenant::of("acme")
         }
     }
 

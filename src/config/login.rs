@@ -234,6 +234,22 @@ fn name(section: &Section<'_>) -> (Option<String>, Option<Value<String>>) {
     (name, Some(written))
 }
 
+#[cfg(test)]
+impl Login {
+    /// One with all rights from everywhere and nothing to log in with, for tests.
+    pub(crate) fn of(user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            environment: Environment::Production,
+            rights: Rights::ALL,
+            allow_from: AllowFrom::Any,
+            data_from: DataFrom::Control,
+            authorized_keys: Vec::new(),
+            passwords: Vec::new(),
+        }
+    }
+}
+
 impl AllowFrom {
     fn read(section: &Section<'_>) -> Option<Self> {
         let words = section.texts("allow_from");

@@ -24,7 +24,7 @@ use std::sync::Arc;
 pub use difference::{Change, Difference};
 pub use document::Problem;
 pub use limits::Limits;
-pub use login::{AllowFrom AuthorizedKey}
+pub use login::{AllowFrom, AuthorizedKey, Credential, CredentialKind, DataFrom, Login, Password};
 pub use outline::{Aspect, outline};
 pub use server::{Database, Log, LogFormat, Retention, Server, Web};
 pub use tenant::Tenant;

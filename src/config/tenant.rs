@@ -141,3 +141,20 @@ fn claims(tenant: &Section<'_>) -> Vec<(Claim, Place)> {
         .flatten()
         .collect()
 }
+
+#[cfg(test)]
+impl Tenant {
+    /// One that has nothing yet, for tests.
+    pub(crate) fn of(id: &str) -> Self {
+        Self {
+            id: TenantId::parse(id).unwrap(),
+            time_zone: jiff::tz::TimeZone::UTC,
+            quota_bytes: 1,
+            temporary_names: Vec::new(),
+            ignore_names: Vec::new(),
+            accept_unclean_close: false,
+            logins: Vec::new(),
+            data_sources: Vec::new(),
+        }
+    }
+}

@@ -143,9 +143,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::config::{AllowFrom, AuthorizedKey, Password};
+    use crate::config::{AuthorizedKey, Password};
     use crate::secret::Secret;
-    use crate::tenant::{Environment, Rights};
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ hr";
@@ -157,20 +156,13 @@ mod tests {
         key.credential.name = Some("laptop".to_owned());
         key.credential.expires = key_ends.map(|day| day.parse().unwrap());
         Tenant {
-            id: TenantId::parse("acme").unwrap(),
             time_zone: jiff::tz::TimeZone::get("Australia/Melbourne").unwrap(),
-            quota_bytes: 1,
-            temporary_names: Vec::new(),
-            ignore_names: Vec::new(),
             logins: vec![Login {
-                user: "hr@acme.example".to_owned(),
-                environment: Environment::Production,
-                rights: Rights::ALL,
-                allow_from: AllowFrom::Any,
                 authorized_keys: vec![key],
                 passwords: vec![password],
+                ..Login::of("hr@acme.example")
             }],
-            data_sources: Vec::new(),
+            ..Tenant::of("acme")
         }
     }
 

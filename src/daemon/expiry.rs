@@ -109,30 +109,20 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::config::{AllowFrom, Login, Password, Tenant};
+    use crate::config::{Login, Password, Tenant};
     use crate::live::Holder;
     use crate::secret::Secret;
-    use crate::tenant::{Environment, Rights};
 
     fn config(expires: &str) -> Config {
         let mut password = Password::of(Secret::new("$argon2id$".to_owned()));
         password.credential.expires = Some(expires.parse().unwrap());
         let login = Login {
-            user: "hr".to_owned(),
-            environment: Environment::Production,
-            rights: Rights::ALL,
-            allow_from: AllowFrom::Any,
-            authorized_keys: Vec::new(),
             passwords: vec![password],
+            ..Login::of("hr")
         };
         let tenant = Tenant {
-            id: TenantId::parse("acme").unwrap(),
-            time_zone: TimeZone::UTC,
-            quota_bytes: 1,
-            temporary_names: Vec::new(),
-            ignore_names: Vec::new(),
             logins: vec![login],
-            data_sources: Vec::new(),
+            ..Tenant::of("acme")
         };
         Config::of(Path::new("."), [tenant])
     }

@@ -194,7 +194,6 @@ mod tests {
     use crate::config::AllowFrom;
     use crate::listen::Protocol;
     use crate::secret::Secret;
-    use crate::tenant::{Environment, Rights, TenantId};
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ hr";
@@ -213,20 +212,13 @@ mod tests {
         key.credential.name = Some("laptop".to_owned());
         key.credential.expires = key_ends.map(day);
         let tenant = Tenant {
-            id: TenantId::parse("acme").unwrap(),
-            time_zone: jiff::tz::TimeZone::UTC,
-            quota_bytes: 1,
-            temporary_names: Vec::new(),
-            ignore_names: Vec::new(),
             logins: vec![Login {
-                user: "hr".to_owned(),
-                environment: Environment::Production,
-                rights: Rights::ALL,
                 allow_from: AllowFrom::Networks(vec!["203.0.113.0/24".parse().unwrap()]),
                 authorized_keys: vec![key],
                 passwords: vec![listed],
+                ..Login::of("hr")
             }],
-            data_sources: Vec::new(),
+            ..Tenant::of("acme")
         };
         Config::of(Path::new("."), [tenant])
     }

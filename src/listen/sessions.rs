@@ -220,7 +220,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::AllowFrom;
 
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ hr";
@@ -233,21 +232,12 @@ mod tests {
 
     fn config(keys: Vec<AuthorizedKey>) -> Config {
         let login = Login {
-            user: "hr".to_owned(),
-            environment: Environment::Production,
-            rights: Rights::ALL,
-            allow_from: AllowFrom::Any,
             authorized_keys: keys,
-            passwords: Vec::new(),
+            ..Login::of("hr")
         };
         let tenant = Tenant {
-            id: TenantId::parse("acme").unwrap(),
-            time_zone: jiff::tz::TimeZone::UTC,
-            quota_bytes: 1,
-            temporary_names: Vec::new(),
-            ignore_names: Vec::new(),
             logins: vec![login],
-            data_sources: Vec::new(),
+            ..Tenant::of("acme")
         };
         Config::of(Path::new("."), [tenant])
     }

@@ -29,12 +29,12 @@ mod credentials;
 mod damage;
 mod database;
 mod drain;
+mod explain;
 mod ftps_active;
 mod ftps_commands;
 mod ftps_passive;
 mod ftps_transfers;
 mod ftps_unclean;
-mod explain;
 mod hostile;
 #[cfg(feature = "failpoints")]
 mod parked;

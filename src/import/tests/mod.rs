@@ -76,17 +76,13 @@ impl Bench {
             .unwrap();
         let tenant = Tenant {
             id: acme(),
-            time_zone: jiff::tz::TimeZone::UTC,
             quota_bytes: 0,
-            temporary_names: Vec::new(),
-            ignore_names: Vec::new(),
-            accept_unclean_close: false,
-            logins: Vec::new(),
             data_sources: vec![
                 source("employees", Mode::Full),
                 source("contractors", Mode::Full),
                 source("delta", Mode::Delta),
             ],
+            ..Tenant::of("acme")
         };
         let deposited = Deposited::default();
         let into = Arc::clone(&deposited);

@@ -29,17 +29,14 @@ pub(crate) fn tenant(name: &str, quota_bytes: u64) -> Tenant {
         safeguard: Safeguard::default(),
     };
     Tenant {
-        id: TenantId::parse(name).unwrap(),
-        time_zone: jiff::tz::TimeZone::UTC,
         quota_bytes,
         temporary_names: patterns(&["*.filepart", "*.part", "*.partial", "*.tmp", ".in.*"]),
         ignore_names: patterns(&["Thumbs.db", ".DS_Store"]),
-        accept_unclean_close: false,
-        logins: Vec::new(),
         data_sources: vec![
             source("employees", "employees.csv"),
             source("staff", "staff_*.tmp"),
         ],
+        ..Tenant::of(name)
     }
 }
 

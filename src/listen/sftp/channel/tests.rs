@@ -15,7 +15,7 @@ use crate::listen::sftp::pulse::{Files, Pulse};
 use crate::listen::sftp::reads::ReadJob;
 use crate::live::Live;
 use crate::mailbox::{Mailbox, MailboxPath, Mailboxes};
-use crate::tenant::{Environment, NamePattern, Rights, TenantId};
+use crate::tenant::{Environment, NamePattern, Rights};
 
 const OK: u32 = 0;
 const EOF: u32 = 1;
@@ -112,14 +112,9 @@ impl Client {
     async fn new(rights: Rights) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tenant = Tenant {
-            id: TenantId::parse("acme").unwrap(),
-            time_zone: jiff::tz::TimeZone::UTC,
             quota_bytes: 1_000_000,
             temporary_names: vec![NamePattern::parse("*.part").unwrap()],
-            ignore_names: Vec::new(),
-            accept_unclean_close: false,
-            logins: Vec::new(),
-            data_sources: Vec::new(),
+            ..Tenant::of("acme")
         };
         let id = tenant.id.clone();
         let settings = Live::fixed(Arc::new(Config::of(folder.path(), [tenant])));
