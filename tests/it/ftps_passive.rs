@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::harness::settings::Settings;
 use crate::harness::staff::Staff;
 use crate::harness::tenant::{Login, PASSWORD, Tenant};
-use crate::harness::{Daemon, Port, photo};
+use crate::harness::{Daemon, Port, photo, wait_until};
 use crate::wire::ftps::{Ftps, connect};
 
 const USER: &str = "hr@acme.example";
@@ -51,7 +51,9 @@ fn a_stranger_who_connects_first_is_closed_and_the_transfer_works() {
     store_over(&mut session, own, &csv);
     assert_eq!(session.fetch("RETR /data/employees.csv"), csv);
     assert_eq!(other.names("/data"), [] as [String; 0]);
-    assert_eq!(daemon.lines_with("belongs to another session"), 1);
+    wait_until("the log to tell of it", || {
+        daemon.lines_with("belongs to another session") == 1
+    });
     daemon.wait_for_rest();
 }
 
@@ -73,7 +75,9 @@ fn data_may_come_from_a_nat_pool_if_the_login_says_so() {
         let socket = connect(Some(address(from)), port).unwrap();
         store_over(&mut session, socket, &csv);
     }
-    assert_eq!(daemon.lines_with("belongs to another session"), 3);
+    wait_until("the log to tell of it", || {
+        daemon.lines_with("belongs to another session") == 3
+    });
 
     // Everybody else's data comes from where the commands come from.
     let mut session = log_in(&daemon);

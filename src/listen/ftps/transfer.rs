@@ -27,7 +27,7 @@ use crate::telemetry::chain;
 
 const NO_PORT: &str = "Say first where the data goes: send EPSV, PASV or PORT";
 /// How long the control connection of a sender that ended its upload without `close_notify` must outlive it: a sender that was killed loses both at once.
-const OUTLIVES: Duration = Duration::from_millis(100);
+const OUTLIVES: Duration = Duration::from_millis(250);
 const CONTROL_ENDED: &str = "the control connection ended";
 const SESSION_ENDED: &str = "a reload has ended the session";
 
