@@ -111,6 +111,15 @@ impl Handles {
         self.open.remove(&handle.0).ok_or_else(unknown)
     }
 
+    /// The newest upload that is open under this path.
+    pub(super) fn upload_to(&self, path: &MailboxPath) -> Option<HandleId> {
+        let uploads = self
+            .open
+            .iter()
+            .filter(|(_, open)| matches!(open, Open::Upload(incoming) if incoming.path == *path));
+        uploads.map(|(number, _)| *number).max().map(HandleId)
+    }
+
     /// The upload behind a handle.
     pub(super) fn incoming(&mut self, handle: HandleId) -> Result<&mut Incoming, Refusal> {
         match self.find(handle)? {

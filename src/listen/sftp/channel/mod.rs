@@ -111,6 +111,10 @@ impl Channel {
             } => self.read(id, handle, offset, length),
             Request::Stat(path) => {
                 let path = resolve(&path)?;
+                // sshfs looks for the file that it has just begun, and gives up when it is not there.
+                if let Some(handle) = self.handles.upload_to(&path) {
+                    return self.handle_stat(handle);
+                }
                 let entry = self.mailbox(move |mailbox| mailbox.stat(&path)).await?;
                 Ok(Reply::Attributes(entry))
             }
@@ -245,6 +249,10 @@ impl Channel {
     async fn set_stat(&mut self, path: &[u8], attributes: Attributes) -> Result<Reply, Refusal> {
         self.allow_upload()?;
         let path = resolve(path)?;
+        // `cp -p` on sshfs sets the time of a file by its name before it closes it.
+        if let Some(handle) = self.handles.upload_to(&path) {
+            return self.handle_set_stat(handle, attributes).await;
+        }
         let place = path.clone();
         let entry = self.mailbox(move |mailbox| mailbox.stat(&place)).await?;
         if attributes

@@ -481,6 +481,28 @@ async fn a_time_set_on_the_open_handle_is_the_time_of_the_file() {
 }
 
 #[tokio::test]
+async fn a_sender_finds_the_upload_that_it_has_open_under_its_name_as_sshfs_does() {
+    let mut client = Client::new(Rights::ALL).await;
+    let path = string(b"/images/a.jpg");
+    let handle = client.open("/images/a.jpg", REPLACE).await.handle();
+    client.send(&write(1, &handle, 0, b"some")).await;
+
+    // LSTAT and STAT tell its size, and SETSTAT sets its time.
+    for kind in [7, 17] {
+        let answer = client.ask(kind, &[&path]).await;
+        assert_eq!(answer.kind, 105, "{answer:?}");
+        assert_eq!(answer.fields[4..12], 4_u64.to_be_bytes());
+    }
+    let times = [8_u32, 1_000_000_000, 1_000_000_000].map(u32::to_be_bytes);
+    let set = client.ask(9, &[&path, &times.concat()]).await;
+    assert_eq!(set.code(), OK);
+    assert_eq!(client.close(&handle).await.0, OK);
+    let path = MailboxPath::resolve(&MailboxPath::root(), b"/images/a.jpg").unwrap();
+    let modified = client.mailbox.stat(&path).unwrap().modified;
+    assert_eq!(modified.as_second(), 1_000_000_000);
+}
+
+#[tokio::test]
 async fn over_long_packets_and_requests_before_init_break_the_channel() {
     let mut client = Client::new(Rights::ALL).await;
     let long = (PACKET_LIMIT_BYTES + 1).to_be_bytes();
