@@ -162,3 +162,18 @@ fn a_refused_sender_that_goes_on_sending_does_not_keep_the_room_from_others() {
     assert_eq!(one.hear().code, 552);
     daemon.wait_for_rest();
 }
+
+#[test]
+fn a_refused_sender_hears_the_end_of_tls_only_after_its_own() {
+    // Node ends its side as soon as the server ends its own, and takes that for the error; Python waits for it.
+    let daemon = Daemon::start([Tenant::named("acme").quota("1MB")]);
+    let mut sender = Ftps::log_in(&daemon, Port::Explicit, "hr@acme.example", PASSWORD);
+    let mut data = sender.transfer("STOR /images/too-much.bmp");
+    data.send(&photo::bmp_of(1_500_000));
+    daemon.wait_for_empty_staging();
+    assert!(!data.has_heard());
+    data.send(&[0; 200_000]);
+    assert!(!data.has_heard());
+    data.try_unwrap().unwrap();
+    assert_eq!(sender.hear().code, 552);
+}

@@ -257,10 +257,8 @@ fn is_between_records(stream: &DataStream) -> bool {
 
 /// Lets a sender whose upload was refused go on for a while, so that it lives to read the reply.
 pub(super) async fn hear_out(mut stream: DataStream) {
+    let mut unread = vec![0; BUFFER_BYTES];
     let listening = async {
-        stream.shutdown().await?;
-        let (mut stream, _) = stream.into_inner();
-        let mut unread = vec![0; BUFFER_BYTES];
         let mut left = REFUSED_BYTES;
         loop {
             let count = stream.read(&mut unread).await?;
@@ -273,6 +271,8 @@ pub(super) async fn hear_out(mut stream: DataStream) {
     if !matches!(timeout(REFUSED_TIME, listening).await, Ok(Ok(()))) {
         tracing::debug!("a refused sender did not wait for the reply");
     }
+    // Not before: Node ends its side as soon as we end ours, and takes that for the error. Python waits for ours when it has ended its own.
+    drop(timeout(REFUSED_TIME, stream.shutdown()).await);
 }
 
 /// Sends a file from `offset` on, then `close_notify`.

@@ -370,6 +370,22 @@ impl Data {
         self.0.sock.write_all(&sealed[..sealed.len() / 2]).unwrap();
     }
 
+    /// Whether something has come that was not read yet: `close_notify`, since a server has nothing else to say to an upload.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.0.sock.set_nonblocking(true).unwrap();
+        let heard = self.0.sock.peek(&mut [0]);
+        self.0.sock.set_nonblocking(false).unwrap();
+        heard.is_ok()
+    }
+
+    /// Says `close_notify` and waits for the server's, as Python does.
+    pub(crate) fn try_unwrap(mut self) -> io::Result<()> {
+        self.0.conn.send_close_notify();
+        self.0.flush()?;
+        // Without the server's this is UnexpectedEof.
+        self.0.read_to_end(&mut Vec::new()).map(drop)
+    }
+
     /// RST.
     pub(crate) fn reset(self) {
         super::reset(&self.0.sock);
