@@ -14,6 +14,7 @@ mod forge;
 mod harness;
 mod wire;
 
+mod clients;
 mod curl;
 mod ftplib;
 mod lftp;

@@ -172,7 +172,7 @@ fn a_refused_sender_hears_the_end_of_tls_only_after_its_own() {
     data.send(&photo::bmp_of(1_500_000));
     daemon.wait_for_empty_staging();
     assert!(!data.has_heard());
-    data.send(&[0; 200_000]);
+    data.send(&vec![0; 200_000]);
     assert!(!data.has_heard());
     data.try_unwrap().unwrap();
     assert_eq!(sender.hear().code, 552);

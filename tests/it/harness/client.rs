@@ -125,7 +125,7 @@ impl Reply {
 
 fn missing(program: &OsStr, error: &std::io::Error) -> ! {
     panic!(
-        "cannot run {}: {error}. Install curl, lftp, openssh-client, sshpass, python3, faketime and openssl, or let tests/run.sh do it",
+        "cannot run {}: {error}. tests/run.sh installs it, with all other clients that the tests drive",
         program.display()
     )
 }

@@ -113,10 +113,15 @@ impl Sender<'_> {
 
     /// Runs lftp commands after logging in.
     pub(crate) fn lftp(&self, port: Port, commands: &str) -> Reply {
-        let scheme = if port == Port::Implicit {
-            "ftps"
-        } else {
-            "ftp"
+        self.lftp_set(port, "", commands)
+    }
+
+    /// The same after a setting of its own.
+    pub(crate) fn lftp_set(&self, port: Port, setting: &str, commands: &str) -> Reply {
+        let scheme = match port {
+            Port::Implicit => "ftps",
+            Port::Sftp => "sftp",
+            _ => "ftp",
         };
         let script = format!(
             "set cmd:fail-exit true\n\
@@ -125,6 +130,7 @@ impl Sender<'_> {
              set ftp:ssl-force true\n\
              set ftp:ssl-protect-data true\n\
              set ssl:verify-certificate false\n\
+             {setting}\n\
              open -u '{},{}' {scheme}://{}\n\
              {commands}\n",
             self.name,
@@ -223,7 +229,7 @@ impl Sender<'_> {
 }
 
 /// The host key is new in every test; its fingerprint has a test of its own.
-fn ssh_options() -> [&'static str; 6] {
+pub(crate) fn ssh_options() -> [&'static str; 6] {
     [
         "-F/dev/null",
         "-oStrictHostKeyChecking=no",
