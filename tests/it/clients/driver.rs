@@ -150,6 +150,9 @@ pub(crate) const PYCURL: Family = Family {
         Kind::of("libcurl, implicit", Port::Implicit, |seat| {
             python("pycurl_driver.py", &seat, "implicit")
         }),
+        Kind::of("libcurl, active", Port::Explicit, |seat| {
+            python("pycurl_driver.py", &seat, "explicit,active")
+        }),
         Kind::of("libcurl, SFTP", Port::Sftp, |seat| {
             python("pycurl_driver.py", &seat, "sftp")
         }),
@@ -167,6 +170,9 @@ pub(crate) const FTPLIB: Family = Family {
         }),
         Kind::of("Python ftplib, session reuse", Port::Explicit, |seat| {
             python("ftplib_driver.py", &seat, "explicit,reuse")
+        }),
+        Kind::of("Python ftplib, active", Port::Explicit, |seat| {
+            python("ftplib_driver.py", &seat, "explicit,active")
         }),
         Kind::of("Python ftplib, implicit", Port::Implicit, |seat| {
             python("ftplib_driver.py", &seat, "implicit,reuse")
@@ -197,6 +203,9 @@ pub(crate) const COMMONS_NET: Family = Family {
         Kind::of("Java commons-net", Port::Explicit, |seat| {
             java(&seat, "explicit")
         }),
+        Kind::of("Java commons-net, active", Port::Explicit, |seat| {
+            java(&seat, "explicit,active")
+        }),
         Kind::of("Java commons-net, implicit", Port::Implicit, |seat| {
             java(&seat, "implicit")
         }),
@@ -211,6 +220,9 @@ pub(crate) const NET_FTP: Family = Family {
         Kind::of("Perl Net::FTP", Port::Explicit, |seat| {
             perl(&seat, "explicit")
         }),
+        Kind::of("Perl Net::FTP, active", Port::Explicit, |seat| {
+            perl(&seat, "explicit,active")
+        }),
         Kind::of("Perl Net::FTP, implicit", Port::Implicit, |seat| {
             perl(&seat, "implicit")
         }),
@@ -221,9 +233,12 @@ pub(crate) const PHP: Family = Family {
     title: "PHP ftp",
     advice: "`ftp_ssl_connect`, `ftp_login`, then always `ftp_pasv($ftp, true)`: PHP begins in active mode. Explicit FTPS only. Calls tell a refusal by \
              `false` and a warning that holds our sentence: turn warnings into exceptions, or look at each `false`.",
-    kinds: &[Kind::of("PHP ftp", Port::Explicit, |seat| {
-        php(&seat, "explicit")
-    })],
+    kinds: &[
+        Kind::of("PHP ftp", Port::Explicit, |seat| php(&seat, "explicit")),
+        Kind::of("PHP ftp, active", Port::Explicit, |seat| {
+            php(&seat, "explicit,active")
+        }),
+    ],
 };
 
 pub(crate) const WINSCP: Family = Family {

@@ -15,6 +15,9 @@ pub(crate) const FAMILY: Family = Family {
              ```",
     kinds: &[
         Kind::of("lftp", Port::Explicit, |seat| Lftp::of(seat, "")),
+        Kind::of("lftp, active", Port::Explicit, |seat| {
+            Lftp::of(seat, "set ftp:passive-mode off")
+        }),
         Kind::of("lftp, implicit", Port::Implicit, |seat| Lftp::of(seat, "")),
         Kind::of("lftp, SFTP", Port::Sftp, |seat| {
             Lftp::of(

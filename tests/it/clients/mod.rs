@@ -6,6 +6,7 @@
 mod curl;
 mod driver;
 mod feature;
+mod ftp_ssl;
 mod lftp;
 mod openssh;
 mod page;
@@ -82,6 +83,8 @@ pub(crate) struct Kind {
     pub(crate) name_form: NameForm,
     /// How exactly it tells times.
     pub(crate) time_grain_secs: i64,
+    /// It ends TLS without `close_notify`: its tenant takes that.
+    pub(crate) ends_uncleanly: bool,
     pub(crate) make: for<'a> fn(Seat<'a>) -> Box<dyn Client + 'a>,
 }
 
@@ -105,12 +108,19 @@ impl Kind {
             port,
             name_form: NameForm::Pipe,
             time_grain_secs: 1,
+            ends_uncleanly: false,
             make,
         }
     }
 
     const fn refusing_the_pipe(mut self) -> Self {
         self.name_form = NameForm::Plus;
+        self
+    }
+
+    /// Its tenant has `accept_unclean_close`.
+    const fn ending_uncleanly(mut self) -> Self {
+        self.ends_uncleanly = true;
         self
     }
 
@@ -140,6 +150,7 @@ const FAMILIES: &[&Family] = &[
     &driver::NET_FTP,
     &driver::PHP,
     &wget::FAMILY,
+    &ftp_ssl::FAMILY,
     &suppaftp::FAMILY,
     &openssh::FAMILY,
     &putty::FAMILY,

@@ -29,10 +29,12 @@ impl Bench {
     pub(crate) fn for_kinds(kinds: &[&'static Kind]) -> Self {
         let tenants = kinds.iter().flat_map(|kind| {
             let tenant = tenant_of(kind);
+            let unclean = format!("accept_unclean_close = {}", kind.ends_uncleanly);
             [
                 Tenant::named(&format!("{tenant}-full")).quota(SMALL_QUOTA),
                 Tenant::named(&tenant).quota("150MB"),
             ]
+            .map(|tenant| tenant.line(&unclean))
         });
         // All of them come from one address.
         let settings = Settings::default().limit("connections_per_address = 400");
