@@ -60,6 +60,9 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
         .install_recorder()?;
     describe();
     // A counter that begins with its first event hides that event from a rate.
+    for resumed in [true, false] {
+        data_handshakes(resumed).increment(0);
+    }
     for protocol in [Protocol::Ftps, Protocol::Ftpes, Protocol::Sftp] {
         gauge!("rosterd_sessions_active", "protocol" => protocol.as_str()).set(0.0);
         for outcome in [LoginOutcome::Accepted, LoginOutcome::Refused] {
@@ -132,9 +135,13 @@ fn describe() {
         "rosterd_passive_ports_exhausted_total",
         "Data connections refused because every passive port was taken."
     );
+    describe_counter!(
+        "rosterd_data_handshakes_total",
+        "TLS handshakes of data connections, by whether they resumed a session."
+    );
     describe_gauge!(
         "rosterd_tls_certificate_expiry_timestamp_seconds",
-        "When the TLS certificate ends."
+        "When the TLS certificate ends; of several, the first to end."
     );
     describe_counter!(
         "rosterd_config_reloads_total",
@@ -281,6 +288,16 @@ pub fn set_passive_ports_in_use(ports: usize) {
 /// Counts a data connection that got no passive port.
 pub fn count_passive_ports_exhausted() {
     counter!("rosterd_passive_ports_exhausted_total").increment(1);
+}
+
+/// Counts the TLS handshake of a data connection.
+pub fn count_data_handshake(resumed: bool) {
+    data_handshakes(resumed).increment(1);
+}
+
+fn data_handshakes(resumed: bool) -> metrics::Counter {
+    let resumed = if resumed { "true" } else { "false" };
+    counter!("rosterd_data_handshakes_total", "resumed" => resumed)
 }
 
 /// Sets when the certificate ends.

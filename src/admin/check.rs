@@ -20,7 +20,10 @@ pub(super) fn run(file: &Path) -> anyhow::Result<Ending> {
     });
     match checked {
         Ok(config) => {
-            answer(&summary(&config))?;
+            let warnings = Front::warnings(&config, file, SystemClock.now());
+            let warnings = warnings.iter().map(|it| format!("warning: {it}"));
+            let lines: Vec<_> = warnings.chain([summary(&config)]).collect();
+            answer(&lines.join("\n"))?;
             Ok(Ending::Done)
         }
         Err(ConfigError::Problems(problems)) => {

@@ -11,8 +11,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::Tenant;
 use crate::config::document::{Section, Value};
+use crate::config::{Fingerprint, Tenant};
 use crate::secret::Secret;
 use crate::tenant::{Environment, Rights, is_unfit};
 
@@ -26,6 +26,8 @@ pub struct Login {
     /// Those of `authorized_keys`, then those of `[[login.key]]`.
     pub authorized_keys: Vec<AuthorizedKey>,
     pub passwords: Vec<Password>,
+    /// One of them must be shown with the password, over FTPS; empty: none.
+    pub client_certificates: Vec<Fingerprint>,
 }
 
 /// What a password and a key have in common: all but the secret.
@@ -160,12 +162,20 @@ impl Login {
         }
         let mut places = Places(Vec::new());
         let passwords = Password::read_all(section, &mut places);
+        let client_certificates = section.parsed_list("client_certificates", Fingerprint::parse);
         let authorized_keys = AuthorizedKey::read_all(section, &mut places);
         places.refuse_twins(section);
         let ways_in = ["password", "authorized_keys", "key"];
         if !ways_in.iter().any(|key| section.has(key)) {
             section.wrong_section(
                 "nobody can log in: add a [[login.password]] with hash = \"…\" from `rosterd hash-password`, or a [[login.key]] with key = \"ssh-ed25519 …\"",
+            );
+        }
+        let listed = section.texts("client_certificates");
+        if listed.is_some_and(|it| it.is_empty()) {
+            section.wrong_key(
+                "client_certificates",
+                "an empty list asks for no certificate: remove it, or list fingerprints",
             );
         }
         Some(Self {
@@ -176,6 +186,7 @@ impl Login {
             data_from: data_from.unwrap_or(DataFrom::Control),
             authorized_keys,
             passwords,
+            client_certificates: client_certificates.unwrap_or_default(),
         })
     }
 
@@ -246,6 +257,7 @@ impl Login {
             data_from: DataFrom::Control,
             authorized_keys: Vec::new(),
             passwords: Vec::new(),
+            client_certificates: Vec::new(),
         }
     }
 }

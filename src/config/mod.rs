@@ -5,6 +5,7 @@
 
 mod difference;
 mod document;
+mod fingerprint;
 mod limits;
 mod login;
 mod outline;
@@ -23,12 +24,13 @@ use std::sync::Arc;
 
 pub use difference::{Change, Difference};
 pub use document::Problem;
+pub use fingerprint::Fingerprint;
 pub use limits::Limits;
 pub use login::{AllowFrom, AuthorizedKey, Credential, CredentialKind, DataFrom, Login, Password};
 pub use outline::{Aspect, outline};
 pub use server::{Database, Log, LogFormat, Retention, Server, Web};
 pub use tenant::Tenant;
-pub use transfer::{Ftps, SessionReuse, Sftp, Tls};
+pub use transfer::{CertificateFiles, Ftps, SessionReuse, Sftp, Tls};
 pub use warning::{Concern, Warning, first_end, of_login as warnings_of, warnings};
 
 use document::{Document, Place, Section};
@@ -211,6 +213,12 @@ impl Config {
             .take(SHOWN)
             .map(|(_, known)| known)
             .collect()
+    }
+
+    /// Whether some login needs a client's certificate.
+    pub fn asks_for_certificates(&self) -> bool {
+        let mut logins = self.tenants.values().flat_map(|tenant| &tenant.logins);
+        logins.any(|login| !login.client_certificates.is_empty())
     }
 
     /// The tenant called `name`.

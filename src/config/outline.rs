@@ -9,7 +9,7 @@ use crate::tenant::{DataSource, NamePattern};
 /// What one thing says under one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aspect {
-    /// `setting`, `tenant`, `login`, `data source`, `certificate` or `host key`.
+    /// `setting`, `tenant`, `login`, `data source`, `certificate`, `alternative certificate` or `host key`.
     pub what: &'static str,
     /// Whose it is.
     pub tenant: Option<String>,
@@ -85,10 +85,14 @@ pub fn outline(config: &Config) -> Vec<Aspect> {
     if let Some(tls) = &config.tls {
         aspects.push(Aspect::setting(
             "tls.certificate",
-            tls.certificate.display(),
+            tls.first.certificate.display(),
         ));
-        aspects.push(Aspect::setting("tls.key", tls.key.display()));
+        aspects.push(Aspect::setting("tls.key", tls.first.key.display()));
         aspects.push(Aspect::setting("tls.generate", tls.generate));
+        let others = tls.alternatives.iter();
+        let others =
+            others.map(|it| format!("{} with {}", it.certificate.display(), it.key.display()));
+        aspects.push(Aspect::setting("tls.alternative", list(others)));
     }
     aspects.extend(of_limits(&config.limits));
     aspects.extend(of_retention(&config.retention));
@@ -215,6 +219,7 @@ fn of_login(login: &Login) -> Vec<Aspect> {
         own("rights", list(login.rights.words())),
         own("allow_from", list(login.allow_from.words())),
         own("data_from", login.data_from.as_str().to_owned()),
+        own("client_certificates", list(&login.client_certificates)),
         secret(
             "authorized_keys",
             list(

@@ -23,6 +23,9 @@ pub struct Ftps {
     pub tls_session_reuse: SessionReuse,
 }
 
+/// Pairs beside the first.
+const ALTERNATIVES: usize = 4;
+
 /// What a data connection's TLS session must have to do with the control connection's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionReuse {
@@ -43,10 +46,19 @@ pub struct Sftp {
 
 #[derive(Debug, Clone)]
 pub struct Tls {
+    /// Shown to every client that can use it.
+    pub first: CertificateFiles,
+    /// Make a self-signed first pair when it is missing.
+    pub generate: bool,
+    /// Shown to clients that cannot use those before.
+    pub alternatives: Vec<CertificateFiles>,
+}
+
+/// Where a certificate and its key lie.
+#[derive(Debug, Clone)]
+pub struct CertificateFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,
-    /// Make a self-signed pair when it is missing.
-    pub generate: bool,
 }
 
 impl Ftps {
@@ -141,27 +153,53 @@ impl Sftp {
 
 impl Tls {
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        let generate = section.flag("generate").unwrap_or(false);
+        let made = "put one there, or set generate = true for a self-signed pair";
+        let first = CertificateFiles::read(section, (!generate).then_some(made));
+        let sections = section.sections("alternative");
+        if sections.len() > ALTERNATIVES {
+            section.wrong_key(
+                "alternative",
+                format!("at most {ALTERNATIVES}: one for each kind of key is enough"),
+            );
+        }
+        let alternatives = sections.into_iter().filter_map(|section| {
+            let pair = CertificateFiles::read(&section, Some("put one there"));
+            section.finish();
+            pair
+        });
+        Some(Self {
+            alternatives: alternatives.collect(),
+            first: first?,
+            generate,
+        })
+    }
+
+    /// Each pair with its place in the configuration, the first one first.
+    pub fn pairs(&self) -> impl Iterator<Item = (String, &CertificateFiles)> {
+        let others = self.alternatives.iter().enumerate();
+        let others = others.map(|(at, pair)| (format!("tls.alternative[{}]", at + 1), pair));
+        std::iter::once(("tls".to_owned(), &self.first)).chain(others)
+    }
+}
+
+impl CertificateFiles {
+    /// Where files must be there, `remedy` says what to do when they are not.
+    fn read(section: &Section<'_>, remedy: Option<&str>) -> Option<Self> {
         section.required_text("certificate", "\"../certs/server.pem\"");
         section.required_text("key", "\"../certs/server.key\"");
-        let generate = section.flag("generate").unwrap_or(false);
         for key in ["certificate", "key"] {
             let missing = section.path(key).filter(|path| !path.is_file());
-            if let Some(path) = missing
-                && !generate
-            {
+            if let Some((path, remedy)) = missing.zip(remedy) {
                 section.wrong_key(
                     key,
-                    format!(
-                        "there is no file {}: put one there, or set generate = true for a self-signed pair",
-                        path.display()
-                    ),
+                    format!("there is no file {}: {remedy}", path.display()),
                 );
             }
         }
         Some(Self {
             certificate: section.path("certificate")?,
             key: section.path("key")?,
-            generate,
         })
     }
 }

@@ -32,7 +32,7 @@ impl Hints {
             };
             tracing::info!(
                 "try: curl {option}--cacert {} --user '{host}|{user}' -T {file} {scheme}://localhost:{}/data/",
-                shortest(&tls.certificate).display(),
+                shortest(&tls.first.certificate).display(),
                 address.port()
             );
         }

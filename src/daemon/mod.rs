@@ -133,6 +133,7 @@ impl Daemon {
         let front = Holder::new(Arc::new(front));
         let settings = front.live().part(|front| Arc::clone(&front.config));
         let core = Core::open(settings.clone(), Mailboxes::open).await?;
+        Front::warn(&settings.now(), file, core.clock.now());
         let [control, sessions, collecting, workers, web] =
             ["control", "sessions", "intake", "workers", "web"].map(Tasks::new);
 
@@ -206,6 +207,7 @@ impl Daemon {
             collecting: collecting.clone(),
             db: core.db.clone(),
             wake,
+            clock: Arc::clone(&core.clock),
         });
         let reloading = reloader.serve(hangup, asked, control.draining().clone());
         control.spawn_vital("reload", reloading);
@@ -318,8 +320,20 @@ impl Listeners {
         let ftps = FtpsServer::bind(front, Arc::clone(logins), Arc::clone(&door))?;
         if let (Some(server), Some(shown)) = (&ftps, &now.ftps) {
             telemetry::set_certificate_expiry(shown.tls.expires());
+            let others: Vec<_> = shown
+                .tls
+                .other_fingerprints()
+                .map(|it| it.to_string())
+                .collect();
+            let others = (!others.is_empty()).then(|| others.join(", "));
             for (protocol, address) in server.listeners() {
-                tracing::info!(listener = protocol.as_str(), %address, fingerprint = shown.tls.fingerprint(), "ready");
+                tracing::info!(
+                    listener = protocol.as_str(),
+                    %address,
+                    fingerprint = %shown.tls.fingerprint(),
+                    other_fingerprints = others,
+                    "ready"
+                );
                 hints.ftps.get_or_insert((protocol, address));
             }
         }

@@ -13,6 +13,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::expiry::Expiry;
+use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError, Difference, Problem, outline};
 use crate::db::Db;
 use crate::intake::Intake;
@@ -59,6 +60,7 @@ pub(super) struct Reloader {
     pub(super) db: Db,
     /// Wakes the worker.
     pub(super) wake: Arc<Notify>,
+    pub(super) clock: SharedClock,
 }
 
 /// Everything that can fail has been done.
@@ -147,6 +149,7 @@ impl Reloader {
             tracing::info!("reload: {line}");
         }
         self.expiry.tell_anew();
+        Front::warn(&front.config, &self.file, self.clock.now());
         let waiting = waiting(&self.db, &front.config).await;
         tracing::info!(
             file = %self.file.display(),

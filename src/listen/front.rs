@@ -7,6 +7,8 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::config::{Aspect, Config, Ftps, Limits, Problem, outline};
 use crate::listen::sftp::SshIdentity;
 use crate::listen::tls::TlsIdentity;
@@ -53,6 +55,13 @@ impl Front {
             (Some(settings), Some(tls)) => {
                 let before = before.and_then(|before| before.ftps.as_ref());
                 let tls = TlsIdentity::load(tls, &config.server.hosts, before.map(|it| &it.tls))
+                    .and_then(|tls| {
+                        if config.asks_for_certificates() {
+                            tls.asking()
+                        } else {
+                            Ok(tls)
+                        }
+                    })
                     .map_err(|error| vec![problem(file, "tls", &error)])?;
                 Some(Arc::new(FtpsFront {
                     hosts: config.server.hosts.clone(),
@@ -84,16 +93,35 @@ impl Front {
     /// Says what is wrong with the certificate and the host keys, without making any.
     pub fn check(config: &Config, file: &Path) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if let (Some(_), Some(tls)) = (&config.ftps, &config.tls)
-            && let Err(error) = TlsIdentity::check(tls)
-        {
-            problems.push(problem(file, "tls", &error));
+        if let (Some(_), Some(tls)) = (&config.ftps, &config.tls) {
+            let wrong = TlsIdentity::check(tls);
+            problems.extend(wrong.iter().map(|(key, it)| problem(file, key, it)));
         }
         if let Some(sftp) = &config.sftp {
             let wrong = SshIdentity::check(sftp);
             problems.extend(wrong.iter().map(|it| problem(file, "sftp.host_keys", it)));
         }
         problems
+    }
+
+    /// What is about to go wrong with the certificates: nothing that keeps `config` from being used.
+    pub fn warnings(config: &Config, file: &Path, now: Timestamp) -> Vec<Problem> {
+        let (Some(_), Some(tls)) = (&config.ftps, &config.tls) else {
+            return Vec::new();
+        };
+        let warnings = TlsIdentity::warnings(tls, now).into_iter();
+        let warnings = warnings.map(|(key, message)| Problem {
+            key: Some(key),
+            ..Problem::of_file(file, message)
+        });
+        warnings.collect()
+    }
+
+    /// The same into the log.
+    pub fn warn(config: &Config, file: &Path, now: Timestamp) {
+        for warning in Self::warnings(config, file, now) {
+            tracing::warn!(file = %file.display(), key = warning.key, "{}", warning.message);
+        }
     }
 
     /// All that is in force, for a comparison.
@@ -109,6 +137,9 @@ impl Front {
         if let Some(ftps) = &self.ftps {
             let certificate = Aspect::named("certificate", "of [tls]");
             identities.push(certificate.with("fingerprint", ftps.tls.fingerprint()));
+            let others = ftps.tls.other_fingerprints();
+            identities
+                .extend(others.map(|it| Aspect::named("alternative certificate", it.to_string())));
         }
         if let Some(sftp) = &self.sftp {
             let keys = sftp.ssh.fingerprints().iter();

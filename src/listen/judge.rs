@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::config::{AuthorizedKey, Config, Credential, Login, Password, Tenant};
+use crate::listen::Protocol;
 use crate::listen::login::Attempt;
 use crate::listen::sessions::Objection;
 use crate::tenant::{LoginName, NameError};
@@ -36,6 +37,12 @@ pub enum Refusal {
     UnknownUser,
     #[error("its allow_from does not hold this address")]
     AddressNotAllowed,
+    #[error("it needs one of its client_certificates, and the sender has shown none")]
+    NoCertificate,
+    #[error("the certificate that the sender has shown is not one of its client_certificates")]
+    OtherCertificate,
+    #[error("the certificate that the sender has shown is not valid today")]
+    CertificateOutOfDate,
     #[error("the password is wrong")]
     WrongPassword,
     #[error("the {} has expired: its last day was {}", .0.what, .0.last_day)]
@@ -80,6 +87,8 @@ pub struct Judgement<'c> {
     pub user: Result<LoginName, Refusal>,
     pub known: Option<Result<Known<'c>, Refusal>>,
     pub address: Option<Result<(), Refusal>>,
+    /// What FTPS shows beside a password.
+    pub certificate: Option<Result<(), Refusal>>,
     pub credentials: Option<Result<Usable<'c>, Refusal>>,
 }
 
@@ -114,6 +123,7 @@ impl<'c> Judgement<'c> {
         let found = known.as_ref().and_then(|known| known.as_ref().ok());
         Self {
             address: found.map(|known| known.admits(attempt.peer)),
+            certificate: found.map(|known| known.certified(attempt, now)),
             credentials: found.map(|known| known.usable(shown, now)),
             user,
             known,
@@ -126,6 +136,7 @@ impl<'c> Judgement<'c> {
         // A step that was not taken follows one that has failed.
         let known = self.known.ok_or(Refusal::UnknownUser)??;
         self.address.ok_or(Refusal::AddressNotAllowed)??;
+        self.certificate.ok_or(Refusal::NoCertificate)??;
         let usable = self.credentials.ok_or(Refusal::WrongPassword)??;
         Ok((known, usable))
     }
@@ -137,6 +148,17 @@ impl<'c> Known<'c> {
             Ok(())
         } else {
             Err(Refusal::AddressNotAllowed)
+        }
+    }
+
+    fn certified(self, attempt: Attempt<'_>, now: Timestamp) -> Result<(), Refusal> {
+        let listed = &self.login.client_certificates;
+        match attempt.certificate {
+            _ if listed.is_empty() || attempt.protocol == Protocol::Sftp => Ok(()),
+            None => Err(Refusal::NoCertificate),
+            Some(shown) if !listed.contains(&shown.fingerprint) => Err(Refusal::OtherCertificate),
+            Some(shown) if !shown.is_valid(now) => Err(Refusal::CertificateOutOfDate),
+            Some(_) => Ok(()),
         }
     }
 
@@ -224,11 +246,7 @@ mod tests {
     }
 
     fn verdict(config: &Config, name: &str, peer: &str, shown: Shown<'_>) -> String {
-        let attempt = Attempt {
-            protocol: Protocol::Sftp,
-            peer: peer.parse().unwrap(),
-            name,
-        };
+        let attempt = Attempt::new(Protocol::Sftp, peer.parse().unwrap(), name);
         let now = "2026-11-22T02:00:00Z".parse().unwrap();
         match Judgement::of(config, attempt, shown, now).verdict() {
             Ok((known, usable)) => format!(

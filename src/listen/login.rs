@@ -21,6 +21,7 @@ pub use crate::listen::hashing::{HashError, hash_password, is_password_of};
 use crate::listen::judge::{Judgement, Known, Refusal, Shown, Usable};
 pub use crate::listen::sessions::has_room;
 use crate::listen::sessions::{Claim, Credential, Objection, Place, Sessions};
+use crate::listen::tls::ClientCertificate;
 use crate::listen::uses::{Use, Used, Uses};
 use crate::live::Live;
 use crate::mailbox::{Mailbox, Mailboxes};
@@ -42,6 +43,20 @@ pub struct Attempt<'a> {
     pub peer: IpAddr,
     /// As sent: `host|user`, `host+user` or `user`.
     pub name: &'a str,
+    /// Shown in the TLS handshake.
+    pub(in crate::listen) certificate: Option<ClientCertificate>,
+}
+
+impl<'a> Attempt<'a> {
+    /// One without a certificate.
+    pub fn new(protocol: Protocol, peer: IpAddr, name: &'a str) -> Self {
+        Self {
+            protocol,
+            peer,
+            name,
+            certificate: None,
+        }
+    }
 }
 
 /// A login that succeeded: what the session may do, and where.
@@ -264,6 +279,7 @@ impl Logins {
             protocol: attempt.protocol,
             peer: attempt.peer.to_canonical(),
             credential,
+            certificate: attempt.certificate.map(|shown| shown.fingerprint),
         };
         let (now, peer) = (self.clock.now(), claim.peer);
         let place = self

@@ -2,7 +2,8 @@
 //!
 //! A session goes on across a reload if it would be let in again as what it is: the configuration still has its login, in the same tenant and environment
 //! and with the same rights; `allow_from` still holds its address; and the password or key it came with is still listed (one whose `expires` was
-//! moved must not be past it). Nothing else about the login, its tenant or the server matters: another password added or taken away, a longer
+//! moved must not be past it); and, over FTPS, the certificate it came with is one of its `client_certificates`, if it lists some. Nothing else about
+//! the login, its tenant or the server matters: another password added or taken away, a longer
 //! allowlist, a new quota, new data sources, fewer `sessions_per_login` or other `hosts` let it go on.
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, AuthorizedKey, Config, Login, Password, Tenant};
+use crate::config::{self, AuthorizedKey, Config, Fingerprint, Login, Password, Tenant};
 use crate::listen::Protocol;
 use crate::live::Live;
 use crate::tenant::{Environment, Rights, TenantId};
@@ -43,6 +44,8 @@ pub(super) struct Claim {
     pub(super) protocol: Protocol,
     pub(super) peer: IpAddr,
     pub(super) credential: Credential,
+    /// Shown in the TLS handshake.
+    pub(super) certificate: Option<Fingerprint>,
 }
 
 /// What a session has logged in with.
@@ -67,6 +70,8 @@ pub enum Objection {
     PasswordGone,
     #[error("the key it came with is not good any more")]
     KeyGone,
+    #[error("the certificate it came with is not one of its client_certificates")]
+    CertificateGone,
     #[error("it has limits.sessions_per_login sessions already")]
     TooMany,
 }
@@ -182,6 +187,11 @@ impl Claim {
         if !login.allow_from.contains(self.peer) {
             return Err(Objection::AddressNotAllowed);
         }
+        let listed = &login.client_certificates;
+        let is_asked = self.protocol != Protocol::Sftp && !listed.is_empty();
+        if is_asked && !self.certificate.is_some_and(|it| listed.contains(&it)) {
+            return Err(Objection::CertificateGone);
+        }
         self.credential.judge(login, tenant, now)
     }
 }
@@ -254,6 +264,7 @@ mod tests {
             protocol: Protocol::Sftp,
             peer: [127, 0, 0, 1].into(),
             credential: Credential::Key(key(Some("2026-11-22"))),
+            certificate: None,
         };
         let last_day = "2026-11-22T12:00:00Z".parse().unwrap();
         let day_after = "2026-11-23T12:00:00Z".parse().unwrap();

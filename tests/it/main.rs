@@ -22,8 +22,10 @@ mod openssh;
 mod sftp;
 
 mod backup;
+mod certificates;
 mod chaos;
 mod child;
+mod client_certificates;
 mod containment;
 mod crash;
 mod credentials;

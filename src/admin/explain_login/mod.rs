@@ -194,18 +194,17 @@ fn standing(config: &Config, arguments: &Arguments) -> Result<Standing, String> 
 }
 
 fn explain(case: &Case<'_>) -> Explanation {
-    let attempt = Attempt {
-        // SFTP takes passwords and keys alike.
-        protocol: case.protocol.unwrap_or(Protocol::Sftp),
-        peer: case.from,
-        name: case.user,
-    };
+    // SFTP takes passwords and keys alike.
+    let protocol = case.protocol.unwrap_or(Protocol::Sftp);
+    let attempt = Attempt::new(protocol, case.from, case.user);
     let shown = match (&case.shown, attempt.protocol) {
         (Brought::Key(Ok(key)), _) => Shown::Key(&key.blob),
         (Brought::Anything | Brought::Key(Err(_)), Protocol::Sftp) => Shown::Anything,
         _ => Shown::Password,
     };
-    let judgement = Judgement::of(case.config, attempt, shown, case.now);
+    let mut judgement = Judgement::of(case.config, attempt, shown, case.now);
+    // Only the sender can show one, so that is a condition and no refusal.
+    judgement.certificate = judgement.certificate.map(|_| Ok(()));
     let known = judgement.known.as_ref().and_then(|it| it.as_ref().ok());
     let mut steps = Vec::new();
     steps.extend(
@@ -217,7 +216,7 @@ fn explain(case: &Case<'_>) -> Explanation {
     if let Some((known, address)) = known.zip(judgement.address.as_ref()) {
         steps.push(case.address(*known, address));
     }
-    // The place for what is asked of FTPS beside a password.
+    steps.extend(known.and_then(|known| case.certificate(*known)));
     let mut refusal = None;
     if let Some((known, credentials)) = known.zip(judgement.credentials.as_ref()) {
         let (step, its_refusal) = case.credentials(*known, credentials);
@@ -411,6 +410,26 @@ impl Case<'_> {
                 known.login.user
             ),
         )
+    }
+
+    /// What the sender must show over FTPS beside its password.
+    fn certificate(&self, known: Known<'_>) -> Option<Step> {
+        let listed = known.login.client_certificates.len();
+        if listed == 0 || self.protocol == Some(Protocol::Sftp) {
+            return None;
+        }
+        let one = match listed {
+            1 => "the one of its client_certificates".to_owned(),
+            listed => format!("one of its {listed} client_certificates"),
+        };
+        let message = format!("not checked: over FTPS the sender must show {one} too");
+        let remedy = "when the log says \"login refused\" all the same, it says which certificate was missing";
+        Some(Step::new(
+            "certificate",
+            Outcome::NotChecked,
+            message,
+            Some(remedy.to_owned()),
+        ))
     }
 
     /// What is in order now, and will not be or should not.

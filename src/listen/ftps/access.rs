@@ -30,9 +30,9 @@ impl Session {
     /// Goes over to TLS, within the time for a login.
     pub(super) async fn shake_hands(&mut self) -> io::Result<()> {
         self.front = self.house.front.now();
-        let config = self.front.tls.control();
         let draining = self.tasks.draining().clone();
-        let shaking = timeout_at(self.login_deadline, self.control.secure(config, self.tag));
+        let shaking = self.control.secure(&self.front.tls, self.tag);
+        let shaking = timeout_at(self.login_deadline, shaking);
         draining
             .run_until_cancelled(shaking)
             .await
@@ -102,6 +102,7 @@ impl Session {
             protocol: self.protocol,
             peer: self.peer,
             name: &name,
+            certificate: self.control.certificate(),
         };
         let check = self.house.logins.check_password(attempt, password);
         let Ok(checked) = timeout_at(self.login_deadline, check).await else {

@@ -1,10 +1,8 @@
 //! The control connection: lines come in and replies go out, in clear until AUTH and inside TLS after it.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -13,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 use super::inline::Inline;
 use super::lines::{Line, Lines};
 use super::reply::Reply;
-use crate::listen::tls::SessionTag;
+use crate::listen::tls::{ClientCertificate, SessionTag, TlsIdentity};
 
 /// How long a peer may take to read a reply, or to say goodbye.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
@@ -45,6 +43,14 @@ impl Control {
     /// Whether commands come inside TLS.
     pub(super) fn is_secure(&self) -> bool {
         matches!(self.wire, Wire::Secure(_))
+    }
+
+    /// The certificate that the client has shown.
+    pub(super) fn certificate(&self) -> Option<ClientCertificate> {
+        match &self.wire {
+            Wire::Secure(stream) => ClientCertificate::shown(stream.get_ref().1),
+            Wire::Clear(_) | Wire::Gone => None,
+        }
     }
 
     /// The next line, or none at the end. Nothing is lost when the future is dropped.
@@ -83,17 +89,13 @@ impl Control {
     }
 
     /// Goes over to TLS. Whatever came in clear before is forgotten, so that nothing injected there is answered inside.
-    pub(super) async fn secure(
-        &mut self,
-        config: Arc<ServerConfig>,
-        tag: SessionTag,
-    ) -> io::Result<()> {
+    pub(super) async fn secure(&mut self, tls: &TlsIdentity, tag: SessionTag) -> io::Result<()> {
         self.lines.clear();
         let Wire::Clear(stream) = std::mem::replace(&mut self.wire, Wire::Gone) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let stream = TlsAcceptor::from(config)
-            .accept_with(stream, |connection| tag.mark(connection))
+        let stream = TlsAcceptor::from(tls.control())
+            .accept_with(stream, |connection| tls.mark(tag, connection))
             .await?;
         self.wire = Wire::Secure(Box::new(stream));
         Ok(())

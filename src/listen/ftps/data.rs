@@ -18,6 +18,7 @@ use super::reply::Reply;
 use crate::config::SessionReuse;
 use crate::listen::tls::{Direction, SessionTag, TlsIdentity};
 use crate::tasks::Tasks;
+use crate::telemetry;
 
 /// rustls reads 4 KB at a time; below it the system is asked for this much.
 const READ_BUFFER_BYTES: usize = 128 * 1024;
@@ -179,6 +180,7 @@ impl Expected<'_> {
             )
             .await?;
         let resumed = witness.resumed(stream.get_ref().1);
+        telemetry::count_data_handshake(resumed.is_some());
         Ok((stream, resumed))
     }
 }

@@ -21,7 +21,7 @@ use crate::listen::Protocol;
 use crate::listen::accept::Pass;
 use crate::listen::front::FtpsFront;
 use crate::listen::login::Account;
-use crate::listen::tls::SessionTag;
+use crate::listen::tls::{SessionTag, complaint};
 use crate::mailbox::{MailboxError, MailboxPath};
 use crate::tasks::Tasks;
 use crate::telemetry::{SessionGauge, chain};
@@ -227,7 +227,9 @@ impl Session {
         match self.serve().await {
             Ok(()) => tracing::debug!("session closed"),
             Err(error) if self.member.is_none() && !self.control.is_secure() => {
-                tracing::info!(peer = %self.peer, %error, "a connection ended before TLS was agreed on");
+                let why = complaint(&error).map(|why| format!(": {why}"));
+                let why = why.unwrap_or_default();
+                tracing::info!(peer = %self.peer, %error, "a connection ended before TLS was agreed on{why}");
             }
             Err(error) => tracing::debug!(%error, "session lost"),
         }

@@ -120,11 +120,7 @@ impl Client {
     }
 
     fn attempt<'a>(&self, name: &'a str) -> Attempt<'a> {
-        Attempt {
-            protocol: Protocol::Sftp,
-            peer: self.peer,
-            name,
-        }
+        Attempt::new(Protocol::Sftp, self.peer, name)
     }
 
     fn admit(&mut self, account: Option<Account>) -> Auth {

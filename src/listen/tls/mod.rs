@@ -4,24 +4,30 @@
 //! sealed by one stateless ticketer, and a connection that resumes shows the tag again. (rustls's default store is single-use: OpenSSL resumed
 //! once on TLS 1.3 and never again.)
 
+mod client;
+mod complaint;
 mod pair;
 mod ticket;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
-use rustls::pki_types::pem;
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-
-pub use self::pair::TlsError;
-use self::pair::{
-    certify, expiry, fingerprint, generate, half_missing, present, read_chain, read_key,
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoClientAuth, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
 };
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, ServerConnection};
+
+use self::client::AnyCertificate;
+pub(in crate::listen) use self::client::ClientCertificate;
+pub(in crate::listen) use self::complaint::complaint;
+pub use self::pair::TlsError;
+use self::pair::{Pair, generate, is_present};
+use self::ticket::AskedOnly;
 pub(in crate::listen) use self::ticket::{SessionTag, Witness};
-use crate::config;
+use crate::config::{self, Fingerprint};
 
 /// Tickets on a control connection: senders that use each one once have enough for some data connections before downloads bring fresh ones.
 const CONTROL_TICKETS: usize = 8;
@@ -31,15 +37,18 @@ const DOWN_TICKETS: usize = 2;
 /// Who we are to TLS clients.
 #[derive(Debug, Clone)]
 pub struct TlsIdentity {
-    fingerprint: String,
-    expires: Timestamp,
+    shown: Arc<Shown>,
     control: Arc<ServerConfig>,
+    /// What data connections are made from: they never ask for a certificate.
+    plain: Arc<ServerConfig>,
+    /// Whether control connections ask for a client's certificate.
+    asks: bool,
     ticketer: Arc<dyn ProducesTickets>,
 }
 
 impl TlsIdentity {
-    /// Reads the pair, or makes it when both halves are missing and `generate` is set. Tickets go on to be taken that were issued under the identity
-    /// `before`. Blocks on the file system.
+    /// Reads the pairs, or makes the first one when both halves are missing and `generate` is set. Tickets go on to be taken that were issued under
+    /// the identity `before`. Blocks on the file system.
     pub fn load(
         config: &config::Tls,
         hosts: &[String],
@@ -49,72 +58,94 @@ impl TlsIdentity {
             Some(before) => Arc::clone(&before.ticketer),
             None => Ticketer::new().map_err(TlsError::Setup)?,
         };
-        if let Some(identity) = Self::read(config, &ticketer)? {
-            return Ok(identity);
+        if config.generate && !is_present(&config.first)? {
+            generate(&config.first, hosts)?;
+            tracing::info!(path = %config.first.certificate.display(), "made a self-signed certificate, because tls.generate is set");
         }
-        generate(config, hosts)?;
-        tracing::info!(path = %config.certificate.display(), "made a self-signed certificate, because tls.generate is set");
-        Self::of_files(config, &ticketer)
-    }
-
-    /// Says what is wrong with the pair, without making one.
-    pub fn check(config: &config::Tls) -> Result<(), TlsError> {
-        let ticketer = Ticketer::new().map_err(TlsError::Setup)?;
-        Self::read(config, &ticketer).map(drop)
-    }
-
-    /// None: it is missing and may be made.
-    fn read(
-        config: &config::Tls,
-        ticketer: &Arc<dyn ProducesTickets>,
-    ) -> Result<Option<Self>, TlsError> {
-        if config.generate {
-            match (present(&config.certificate)?, present(&config.key)?) {
-                (false, false) => return Ok(None),
-                (true, true) => {}
-                (here, _) => return Err(half_missing(config, here)),
-            }
-        }
-        Self::of_files(config, ticketer).map(Some)
-    }
-
-    fn of_files(
-        config: &config::Tls,
-        ticketer: &Arc<dyn ProducesTickets>,
-    ) -> Result<Self, TlsError> {
-        let chain = read_chain(&config.certificate)?;
-        let key = read_key(&config.key)?;
-        let leaf = chain.first().ok_or_else(|| TlsError::Certificate {
-            path: config.certificate.clone(),
-            source: pem::Error::NoItemsFound,
-        })?;
-        let fingerprint = fingerprint(leaf);
-        let expires = expiry(leaf).ok_or_else(|| TlsError::Malformed {
-            path: config.certificate.clone(),
-        })?;
-        let certified = certify(config, chain, key)?;
-        let control = control_config(certified, ticketer)?;
+        let others = config.alternatives.iter().map(Pair::read);
+        let shown = Arc::new(Shown {
+            first: Pair::read(&config.first)?,
+            others: others.collect::<Result<_, _>>()?,
+        });
+        let plain = Arc::new(settings(&shown, &ticketer, Arc::new(NoClientAuth))?);
         Ok(Self {
-            fingerprint,
-            expires,
-            control: Arc::new(control),
-            ticketer: Arc::clone(ticketer),
+            control: Arc::clone(&plain),
+            plain,
+            asks: false,
+            shown,
+            ticketer,
         })
     }
 
-    /// SHA-256 of the certificate, as `AB:CD:…`.
-    pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    /// The same, asking on control connections for the client's certificate.
+    pub fn asking(self) -> Result<Self, TlsError> {
+        let algorithms = default_provider().signature_verification_algorithms;
+        let verifier = Arc::new(AnyCertificate(algorithms));
+        let mut control = settings(&self.shown, &self.ticketer, verifier)?;
+        control.ticketer = Arc::new(AskedOnly(Arc::clone(&self.ticketer)));
+        Ok(Self {
+            control: Arc::new(control),
+            asks: true,
+            ..self
+        })
     }
 
-    /// When the certificate ends.
+    /// Says what is wrong with the pairs and with which of them, without making one.
+    pub fn check(config: &config::Tls) -> Vec<(String, TlsError)> {
+        let pairs = config.pairs().enumerate();
+        let wrong = pairs.filter_map(|(at, (key, files))| {
+            let may_be_made = at == 0 && config.generate;
+            let present = if may_be_made {
+                is_present(files)
+            } else {
+                Ok(true)
+            };
+            let read = match present {
+                Ok(true) => Pair::read(files).map(drop),
+                other => other.map(drop),
+            };
+            Some((key, read.err()?))
+        });
+        wrong.collect()
+    }
+
+    /// What is about to go wrong with the pairs, and with which of them: certificates that have expired or soon will, and chains in the wrong order.
+    pub fn warnings(config: &config::Tls, now: Timestamp) -> Vec<(String, String)> {
+        let warned = config.pairs().flat_map(|(key, files)| {
+            let warnings = pair::warnings(&files.certificate, now);
+            warnings.into_iter().map(move |it| (key.clone(), it))
+        });
+        warned.collect()
+    }
+
+    /// SHA-256 of the first certificate.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.shown.first.fingerprint
+    }
+
+    /// Those of the alternatives.
+    pub fn other_fingerprints(&self) -> impl Iterator<Item = Fingerprint> {
+        self.shown.others.iter().map(|pair| pair.fingerprint)
+    }
+
+    /// When the first of the certificates ends.
     pub fn expires(&self) -> Timestamp {
-        self.expires
+        let others = self.shown.others.iter().map(|pair| pair.expires);
+        others.fold(self.shown.first.expires, Timestamp::min)
     }
 
     /// For control connections.
     pub(in crate::listen) fn control(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.control)
+    }
+
+    /// Makes the tickets of a control connection carry the tag of its session. To be called before the handshake.
+    pub(in crate::listen) fn mark(&self, tag: SessionTag, connection: &mut ServerConnection) {
+        if self.asks {
+            tag.mark_asked(connection);
+        } else {
+            tag.mark(connection);
+        }
     }
 
     /// For one data connection. A sender that closes with unread tickets in its socket sends RST and loses its last bytes, so uploads get none.
@@ -123,7 +154,7 @@ impl TlsIdentity {
         direction: Direction,
     ) -> (Arc<ServerConfig>, Arc<Witness>) {
         let witness = Arc::new(Witness::new(Arc::clone(&self.ticketer)));
-        let mut config = ServerConfig::clone(&self.control);
+        let mut config = ServerConfig::clone(&self.plain);
         config.ticketer = Arc::clone(&witness) as Arc<dyn ProducesTickets>;
         config.alpn_protocols.push(b"ftp-data".to_vec());
         config.send_tls13_tickets = match direction {
@@ -143,15 +174,36 @@ pub(in crate::listen) enum Direction {
     Down,
 }
 
-fn control_config(
-    certified: CertifiedKey,
+/// The pairs, of which each client gets one.
+#[derive(Debug)]
+struct Shown {
+    first: Pair,
+    others: Vec<Pair>,
+}
+
+impl ResolvesServerCert for Shown {
+    /// The first that the client can verify. On TLS 1.2 rustls has already left out the schemes that none of the client's suites can be used with.
+    fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let schemes = client_hello.signature_schemes();
+        let fits = |pair: &&Pair| pair.certified.key.choose_scheme(schemes).is_some();
+        let mut pairs = std::iter::once(&self.first).chain(&self.others);
+        // With none that fits, the first: the handshake fails, and says why.
+        let chosen = pairs.find(fits).unwrap_or(&self.first);
+        Some(Arc::clone(&chosen.certified))
+    }
+}
+
+/// As control connections use them.
+fn settings(
+    shown: &Arc<Shown>,
     ticketer: &Arc<dyn ProducesTickets>,
+    verifier: Arc<dyn ClientCertVerifier>,
 ) -> Result<ServerConfig, TlsError> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(TlsError::Setup)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::clone(shown) as Arc<dyn ResolvesServerCert>);
     // A client that offers only another protocol's name is refused; one that offers none is not (ALPACA).
     config.alpn_protocols = vec![b"ftp".to_vec()];
     // Whatever is resumed is resumed by a ticket, and so has a tag.
@@ -171,12 +223,16 @@ mod tests {
 
     use super::*;
     use crate::clock::{Clock as _, SystemClock};
+    use crate::config::CertificateFiles;
 
     fn pair(folder: &Path) -> config::Tls {
         config::Tls {
-            certificate: folder.join("certs/server.pem"),
-            key: folder.join("certs/server.key"),
+            first: CertificateFiles {
+                certificate: folder.join("certs/server.pem"),
+                key: folder.join("certs/server.key"),
+            },
             generate: true,
+            alternatives: Vec::new(),
         }
     }
 
@@ -189,12 +245,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = pair(folder.path());
         let identity = TlsIdentity::load(&config, &hosts(), None).unwrap();
-        assert_eq!(identity.fingerprint().len(), 32 * 3 - 1);
+        assert_eq!(identity.fingerprint().to_string().len(), 32 * 3 - 1);
         let year = SystemClock.now() + SignedDuration::from_hours(24 * 365 * 9);
         assert!(identity.expires() > year);
-        let mode = fs::metadata(&config.key).unwrap().permissions().mode();
+        let mode = fs::metadata(&config.first.key)
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
-        let leaf = read_chain(&config.certificate).unwrap();
+        let leaf = &identity.shown.first.certified.cert;
         let (_, certificate) = x509_parser::parse_x509_certificate(&leaf[0]).unwrap();
         let names = certificate.subject_alternative_name().unwrap().unwrap();
         assert_eq!(names.value.general_names.len(), 3);
@@ -209,7 +268,7 @@ mod tests {
         let error = |config: &config::Tls| TlsIdentity::load(config, &hosts(), None).unwrap_err();
         config.generate = false;
         assert!(
-            matches!(error(&config), TlsError::Read { path, .. } if path == config.certificate)
+            matches!(error(&config), TlsError::Read { path, .. } if path == config.first.certificate)
         );
         config.generate = true;
         TlsIdentity::load(&config, &hosts(), None).unwrap();
@@ -218,19 +277,24 @@ mod tests {
         let stranger = pair(other.path());
         TlsIdentity::load(&stranger, &hosts(), None).unwrap();
         let mixed = config::Tls {
-            key: stranger.key.clone(),
+            first: CertificateFiles {
+                key: stranger.first.key.clone(),
+                ..config.first.clone()
+            },
             ..config.clone()
         };
         assert!(matches!(error(&mixed), TlsError::Mismatch { .. }));
 
-        fs::write(&stranger.key, "not a key").unwrap();
-        assert!(matches!(error(&stranger), TlsError::Key { path, .. } if path == stranger.key));
-        fs::write(&stranger.certificate, "").unwrap();
+        fs::write(&stranger.first.key, "not a key").unwrap();
+        assert!(
+            matches!(error(&stranger), TlsError::Key { path, .. } if path == stranger.first.key)
+        );
+        fs::write(&stranger.first.certificate, "").unwrap();
         assert!(matches!(error(&stranger), TlsError::Certificate { .. }));
 
-        fs::remove_file(&config.key).unwrap();
+        fs::remove_file(&config.first.key).unwrap();
         assert!(
-            matches!(error(&config), TlsError::HalfMissing { missing, .. } if missing == config.key)
+            matches!(error(&config), TlsError::HalfMissing { missing, .. } if missing == config.first.key)
         );
     }
 

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -11,12 +12,15 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use sha2::{Digest as _, Sha256};
+use x509_parser::certificate::X509Certificate;
 
 use crate::clock::{Clock as _, SystemClock};
-use crate::config;
+use crate::config::{CertificateFiles, Fingerprint};
 
 /// How long a certificate of ours lasts.
 const SELF_SIGNED_DAYS: i64 = 3650;
+/// How long before its end a certificate is warned about.
+const RENEWAL_DAYS: i64 = 30;
 
 /// Why there is no identity; says which file, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +45,9 @@ pub enum TlsError {
         #[source]
         source: pem::Error,
     },
-    #[error("the certificate in {path} cannot be understood: put a valid X.509 certificate there")]
+    #[error(
+        "the certificate in {path} cannot be understood: put a valid X.509 certificate of version 3 there"
+    )]
     Malformed { path: PathBuf },
     #[error(
         "{path} holds no usable private key in PEM form: it should be an unencrypted PKCS#8, PKCS#1 or SEC1 key"
@@ -73,7 +79,35 @@ pub enum TlsError {
     Setup(#[source] rustls::Error),
 }
 
-pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+/// A certificate that was read, with all it needs to be shown.
+#[derive(Debug, Clone)]
+pub(super) struct Pair {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) expires: Timestamp,
+    pub(super) certified: Arc<CertifiedKey>,
+}
+
+impl Pair {
+    pub(super) fn read(files: &CertificateFiles) -> Result<Self, TlsError> {
+        let chain = read_chain(&files.certificate)?;
+        let key = read_key(&files.key)?;
+        let leaf = chain.first().ok_or_else(|| TlsError::Certificate {
+            path: files.certificate.clone(),
+            source: pem::Error::NoItemsFound,
+        })?;
+        let fingerprint = fingerprint(leaf);
+        let (_, expires) = validity(leaf).ok_or_else(|| TlsError::Malformed {
+            path: files.certificate.clone(),
+        })?;
+        Ok(Self {
+            fingerprint,
+            expires,
+            certified: Arc::new(certify(files, chain, key)?),
+        })
+    }
+}
+
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read(path)?;
     let refused = |source| TlsError::Certificate {
         path: path.to_owned(),
@@ -88,7 +122,7 @@ pub(super) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Tl
     Ok(chain)
 }
 
-pub(super) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|source| TlsError::Key {
         path: path.to_owned(),
         source,
@@ -102,8 +136,8 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     })
 }
 
-pub(super) fn certify(
-    config: &config::Tls,
+fn certify(
+    files: &CertificateFiles,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, TlsError> {
@@ -112,56 +146,110 @@ pub(super) fn certify(
         .key_provider
         .load_private_key(key)
         .map_err(|source| TlsError::KeyKind {
-            path: config.key.clone(),
+            path: files.key.clone(),
             source,
         })?;
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
         Err(Error::InconsistentKeys(_)) => Err(TlsError::Mismatch {
-            certificate: config.certificate.clone(),
-            key: config.key.clone(),
+            certificate: files.certificate.clone(),
+            key: files.key.clone(),
         }),
         Err(_) => Err(TlsError::Malformed {
-            path: config.certificate.clone(),
+            path: files.certificate.clone(),
         }),
     }
 }
 
-pub(super) fn fingerprint(leaf: &CertificateDer<'_>) -> String {
-    let bytes: Vec<String> = Sha256::digest(leaf)
+pub(super) fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
+    Fingerprint::from(<[u8; 32]>::from(Sha256::digest(certificate)))
+}
+
+/// What a person should look at in a certificate file that can be used all the same; nothing where it cannot be read.
+pub(super) fn warnings(path: &Path, now: Timestamp) -> Vec<String> {
+    let chain = read_chain(path).unwrap_or_default();
+    let parsed: Vec<_> = chain
         .iter()
-        .map(|byte| format!("{byte:02X}"))
+        .filter_map(|it| x509_parser::parse_x509_certificate(it).ok())
+        .map(|(_, certificate)| certificate)
         .collect();
-    bytes.join(":")
+    let path = path.display();
+    let mut warnings = Vec::new();
+    for (at, it) in chain.iter().enumerate() {
+        let which = match at {
+            0 => format!("the certificate in {path}"),
+            _ => format!("certificate {} in {path}", at + 1),
+        };
+        let Some((begins, ends)) = validity(it) else {
+            continue;
+        };
+        let hours = ends.duration_since(now).as_hours();
+        if ends <= now {
+            warnings.push(format!(
+                "{which} has expired on {}: senders that check it do not come in; put a new one there and reload",
+                day(ends)
+            ));
+        } else if hours < 24 * RENEWAL_DAYS {
+            warnings.push(format!(
+                "{which} expires on {}, {} days from now: put a new one there and reload",
+                day(ends),
+                hours / 24
+            ));
+        }
+        if begins > now {
+            warnings.push(format!("{which} is not valid before {}", day(begins)));
+        }
+    }
+    let in_order = |pair: &[X509Certificate<'_>]| match pair {
+        [one, next] => one.issuer() == next.subject(),
+        _ => true,
+    };
+    if !parsed.windows(2).all(in_order) {
+        warnings.push(format!(
+            "the certificates in {path} are not in order: senders that check them may refuse; behind the server's own stands the one that signed it, and so on"
+        ));
+    }
+    warnings
 }
 
-pub(super) fn expiry(leaf: &CertificateDer<'_>) -> Option<Timestamp> {
-    let (_, certificate) = x509_parser::parse_x509_certificate(leaf).ok()?;
-    Timestamp::from_second(certificate.validity().not_after.timestamp()).ok()
+fn day(instant: Timestamp) -> jiff::civil::Date {
+    instant.to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
-pub(super) fn present(path: &Path) -> Result<bool, TlsError> {
+/// From when to when it is valid.
+pub(super) fn validity(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let validity = certificate.validity();
+    let instant = |second: i64| Timestamp::from_second(second).ok();
+    Some((
+        instant(validity.not_before.timestamp())?,
+        instant(validity.not_after.timestamp())?,
+    ))
+}
+
+fn present(path: &Path) -> Result<bool, TlsError> {
     path.try_exists().map_err(|source| TlsError::Read {
         path: path.to_owned(),
         source,
     })
 }
 
-pub(super) fn half_missing(config: &config::Tls, certificate_is_here: bool) -> TlsError {
-    let (missing, present) = if certificate_is_here {
-        (&config.key, &config.certificate)
-    } else {
-        (&config.certificate, &config.key)
+/// Whether both files are there; neither may be when they are to be made.
+pub(super) fn is_present(files: &CertificateFiles) -> Result<bool, TlsError> {
+    let missing = |missing: &Path, present: &Path| TlsError::HalfMissing {
+        missing: missing.to_owned(),
+        present: present.to_owned(),
     };
-    TlsError::HalfMissing {
-        missing: missing.clone(),
-        present: present.clone(),
+    match (present(&files.certificate)?, present(&files.key)?) {
+        (true, false) => Err(missing(&files.key, &files.certificate)),
+        (false, true) => Err(missing(&files.certificate, &files.key)),
+        (both, _) => Ok(both),
     }
 }
 
 /// Makes a self-signed pair for `hosts` and this machine.
-pub(super) fn generate(config: &config::Tls, hosts: &[String]) -> Result<(), TlsError> {
+pub(super) fn generate(files: &CertificateFiles, hosts: &[String]) -> Result<(), TlsError> {
     let mut names = hosts.to_vec();
     for ours in ["localhost", "127.0.0.1"] {
         if !names.iter().any(|name| name == ours) {
@@ -181,13 +269,13 @@ pub(super) fn generate(config: &config::Tls, hosts: &[String]) -> Result<(), Tls
     params.not_after = rcgen::date_time_ymd(year, month, day);
     let key = rcgen::KeyPair::generate().map_err(TlsError::Generate)?;
     let certificate = params.self_signed(&key).map_err(TlsError::Generate)?;
-    write(&config.key, 0o600, key.serialize_pem().as_bytes())?;
-    write(&config.certificate, 0o644, certificate.pem().as_bytes())
+    write(&files.key, 0o600, key.serialize_pem().as_bytes())?;
+    write(&files.certificate, 0o644, certificate.pem().as_bytes())
 }
 
 /// Year, month and day, as rcgen takes them.
 fn civil(instant: Timestamp) -> (i32, u8, u8) {
-    let date = instant.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let date = day(instant);
     (
         i32::from(date.year()),
         date.month().unsigned_abs(),

@@ -11,8 +11,10 @@ use uuid::Uuid;
 pub(in crate::listen) struct SessionTag(Uuid);
 
 impl SessionTag {
-    /// Not part of any server name or protocol name, the only texts of a peer's choosing in a ticket.
+    /// A peer's server name, protocol name and certificate stand in a ticket too, all of them before this: the last one found is ours.
     const MARK: &'static [u8] = b"\0rosterd session\0";
+    /// Behind the tag.
+    const ASKED: &'static [u8] = b"asked for a certificate";
 
     /// A tag no other session has.
     pub(in crate::listen) fn mint() -> Self {
@@ -22,6 +24,18 @@ impl SessionTag {
     /// Makes the tickets of a connection carry this tag. To be called before the handshake.
     pub(in crate::listen) fn mark(self, connection: &mut ServerConnection) {
         connection.set_resumption_data(&[Self::MARK, self.0.as_bytes()].concat());
+    }
+
+    /// The same where the client was asked for its certificate, so that the ticket holds it if there was one.
+    pub(super) fn mark_asked(self, connection: &mut ServerConnection) {
+        connection.set_resumption_data(&[Self::MARK, self.0.as_bytes(), Self::ASKED].concat());
+    }
+
+    /// Whether this is the text of a ticket from a connection that was asked.
+    fn was_asked(text: &[u8]) -> bool {
+        let found = memchr::memmem::rfind(text, Self::MARK);
+        let behind = found.and_then(|at| text.get(at + Self::MARK.len() + 16..));
+        behind.is_some_and(|behind| behind.starts_with(Self::ASKED))
     }
 
     /// The tag somewhere in the text of a ticket.
@@ -90,6 +104,29 @@ impl ProducesTickets for Witness {
     }
 }
 
+/// Takes no ticket from a connection that was not asked for a certificate: whoever resumes is not asked, and could never show one.
+#[derive(Debug)]
+pub(super) struct AskedOnly(pub(super) Arc<dyn ProducesTickets>);
+
+impl ProducesTickets for AskedOnly {
+    fn enabled(&self) -> bool {
+        self.0.enabled()
+    }
+
+    fn lifetime(&self) -> u32 {
+        self.0.lifetime()
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.0.encrypt(plain)
+    }
+
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        let plain = self.0.decrypt(cipher)?;
+        SessionTag::was_asked(&plain).then_some(plain)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +138,18 @@ mod tests {
         assert_eq!(SessionTag::find(&ticket), Some(tag));
         assert_eq!(SessionTag::find(&ticket[..30]), None);
         assert_eq!(SessionTag::find(b""), None);
+    }
+    #[test]
+    fn what_a_peer_can_put_into_a_ticket_is_not_taken_for_its_tag() {
+        let [forged, tag] = [SessionTag::mint(), SessionTag::mint()];
+        let forged = [SessionTag::MARK, forged.0.as_bytes(), SessionTag::ASKED].concat();
+        let ours = [SessionTag::MARK, tag.0.as_bytes()].concat();
+        let plain = [b"certificate: ", &forged[..], &ours, b"\0\x01\x02"].concat();
+        assert_eq!(SessionTag::find(&plain), Some(tag));
+        assert!(!SessionTag::was_asked(&plain));
+        let asked = [&plain[..plain.len() - 3], SessionTag::ASKED, b"\0\x01"].concat();
+        assert_eq!(SessionTag::find(&asked), Some(tag));
+        assert!(SessionTag::was_asked(&asked));
+        assert!(!SessionTag::was_asked(b""));
     }
 }

@@ -8,6 +8,7 @@ mod client;
 pub(crate) mod disk;
 #[cfg(feature = "failpoints")]
 pub(crate) mod end_state;
+pub(crate) mod openssl;
 pub(crate) mod photo;
 pub(crate) mod rest;
 pub(crate) mod scrape;
