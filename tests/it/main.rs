@@ -30,6 +30,7 @@ mod containment;
 mod crash;
 mod credentials;
 mod damage;
+mod data_connections;
 mod database;
 mod drain;
 mod explain;
@@ -47,8 +48,10 @@ mod quota;
 mod reader;
 mod reload;
 mod rights;
+mod session_reuse;
 mod soak;
 mod start;
+mod tls_offers;
 
 mod admin;
 mod imports;

@@ -7,6 +7,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.security.cert.X509Certificate;
 import javax.net.SocketFactory;
 import javax.net.ssl.SSLContext;
@@ -80,12 +81,28 @@ public class Ftp extends FTPSClient {
         data.setEnabledProtocols(new String[] {"TLSv" + version});
         try {
             data.startHandshake();
+            if (reuse && command.equals("STOR")) {
+                takeTicket(data);
+            }
         } catch (IOException error) {
             data.close();
             getReply();
             return null;
         }
         return data;
+    }
+
+    /**
+     * On TLS 1.3 Java uses a ticket once, and takes up new ones only when it reads, which it does not while it uploads. A server that sends a ticket on an
+     * upload at all sends it at once.
+     */
+    private static void takeTicket(SSLSocket data) throws IOException {
+        data.setSoTimeout(100);
+        try {
+            data.getInputStream().read();
+        } catch (SocketTimeoutException nothingButTickets) {
+            data.setSoTimeout(60000);
+        }
     }
 
     public static void main(String[] arguments) throws Exception {

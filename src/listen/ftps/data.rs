@@ -1,8 +1,8 @@
 //! Data connections: how one is opened, its TLS handshake, and whether it belongs to this session and no other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, BufReader};
@@ -16,7 +16,7 @@ use super::pump::hear_out;
 use super::rendezvous::Rendezvous;
 use super::reply::Reply;
 use crate::config::SessionReuse;
-use crate::listen::tls::{Direction, SessionTag, TlsIdentity};
+use crate::listen::tls::{Direction, Need, Newest, SessionTag, TlsIdentity};
 use crate::tasks::Tasks;
 use crate::telemetry;
 
@@ -76,6 +76,8 @@ pub(super) struct Owners(Mutex<Remembered>);
 struct Remembered {
     logins: HashMap<SessionTag, String>,
     order: VecDeque<SessionTag>,
+    /// Logins whose sender has closed an upload with our ticket unread, so that the end was lost.
+    unread: HashSet<String>,
 }
 
 impl Owners {
@@ -90,6 +92,24 @@ impl Owners {
         {
             remembered.logins.remove(&oldest);
         }
+    }
+
+    /// Remembers that the sender of a session does not read the tickets that its uploads are given: it gets none any more.
+    pub(super) fn note_unread(&self, tag: SessionTag) {
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(login) = remembered.logins.get(&tag).cloned()
+            && remembered.unread.insert(login)
+        {
+            tracing::info!(
+                "the sender has cut an upload that was given a TLS ticket: from now on its uploads are given none"
+            );
+        }
+    }
+
+    fn is_unread(&self, tag: SessionTag) -> bool {
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let login = remembered.logins.get(&tag);
+        login.is_some_and(|login| remembered.unread.contains(login))
     }
 
     /// Whether both have logged in, as different ones.
@@ -128,6 +148,7 @@ pub(super) struct Expected<'a> {
     pub(super) owners: &'a Owners,
     pub(super) reuse: SessionReuse,
     pub(super) tag: SessionTag,
+    pub(super) newest: &'a Arc<Newest>,
     /// For the connection to come, and again for its handshake.
     pub(super) limit: Duration,
 }
@@ -169,7 +190,13 @@ impl Expected<'_> {
         direction: Direction,
     ) -> io::Result<(DataStream, Option<SessionTag>)> {
         stream.set_nodelay(true)?;
-        let (config, witness) = self.tls.data(direction);
+        let need = match self.reuse {
+            SessionReuse::Require if !self.owners.is_unread(self.tag) => {
+                Need::ToBeTaken(self.newest)
+            }
+            _ => Need::Nothing,
+        };
+        let (config, witness) = self.tls.data(direction, self.tag, need);
         let stream = TlsAcceptor::from(config)
             .accept_with(
                 BufReader::with_capacity(READ_BUFFER_BYTES, Prompt::new(stream)),

@@ -21,7 +21,7 @@ use crate::listen::Protocol;
 use crate::listen::accept::Pass;
 use crate::listen::front::FtpsFront;
 use crate::listen::login::Account;
-use crate::listen::tls::{SessionTag, complaint};
+use crate::listen::tls::{Newest, SessionTag, complaint};
 use crate::mailbox::{MailboxError, MailboxPath};
 use crate::tasks::Tasks;
 use crate::telemetry::{SessionGauge, chain};
@@ -42,6 +42,8 @@ pub(super) struct Session {
     pub(super) tasks: Tasks,
     pub(super) protocol: Protocol,
     pub(super) tag: SessionTag,
+    /// Shown by its data connections.
+    pub(super) newest_ticket: Arc<Newest>,
     pub(super) peer: IpAddr,
     /// Where the client has reached us.
     pub(super) local: IpAddr,
@@ -200,6 +202,7 @@ impl Opening {
             tasks: self.tasks,
             protocol: self.protocol,
             tag: self.tag,
+            newest_ticket: Arc::default(),
             peer: self.peer,
             local,
             control: Control::new(stream),

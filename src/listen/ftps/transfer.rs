@@ -20,7 +20,7 @@ use super::session::{
 };
 use crate::failpoint::{self, Point};
 use crate::listen::front::FtpsFront;
-use crate::listen::tls::{Direction, SessionTag};
+use crate::listen::tls::{Direction, Newest, SessionTag};
 use crate::listen::upload_log::UploadLog;
 use crate::mailbox::{Arrival, Start};
 use crate::telemetry::chain;
@@ -67,7 +67,8 @@ impl Session {
         };
         let patience = self.patience();
         let (house, front) = (Arc::clone(&self.house), Arc::clone(&self.front));
-        let expected = house.expected(&front, self.tag);
+        let newest = Arc::clone(&self.newest_ticket);
+        let expected = house.expected(&front, self.tag, &newest);
         let tasks = self.tasks.clone();
         let moving = async {
             let open = expected.open(&mut rendezvous, Direction::Up);
@@ -115,6 +116,9 @@ impl Session {
                 Err(error.into())
             }
             (Err(cut), interruption) => {
+                if matches!(cut, Cut::Truncated | Cut::Broken(_)) && newest.was_given() {
+                    house.owners.note_unread(self.tag);
+                }
                 match (&cut, &interruption) {
                     (Cut::Mailbox(error), _) => writer.fail(error).await,
                     (Cut::Stopped, Interruption::Gone(_)) => writer.cut(CONTROL_ENDED).await,
@@ -182,7 +186,8 @@ impl Session {
         let mut rendezvous = self.announce_transfer("Here it comes").await?;
         let patience = self.patience();
         let (house, front) = (Arc::clone(&self.house), Arc::clone(&self.front));
-        let expected = house.expected(&front, self.tag);
+        let newest = Arc::clone(&self.newest_ticket);
+        let expected = house.expected(&front, self.tag, &newest);
         let tasks = self.tasks.clone();
         let moving = async {
             let open = expected.open(&mut rendezvous, Direction::Down);
@@ -262,12 +267,18 @@ impl Session {
 
 impl super::House {
     /// What a session of this tag expects of its data connections.
-    fn expected<'a>(&'a self, front: &'a FtpsFront, tag: SessionTag) -> Expected<'a> {
+    fn expected<'a>(
+        &'a self,
+        front: &'a FtpsFront,
+        tag: SessionTag,
+        newest: &'a Arc<Newest>,
+    ) -> Expected<'a> {
         Expected {
             tls: &front.tls,
             owners: &self.owners,
             reuse: front.settings.tls_session_reuse,
             tag,
+            newest,
             limit: front.limits.data_connect,
         }
     }

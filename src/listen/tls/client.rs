@@ -18,7 +18,7 @@ use super::pair;
 use crate::config::Fingerprint;
 
 /// What a client may show, with all that its own certificate was signed by. Every ticket carries it.
-const CHAIN_LIMIT_BYTES: usize = 16 * 1024;
+const CHAIN_LIMIT_BYTES: usize = 8 * 1024;
 
 /// A certificate whose key the client holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

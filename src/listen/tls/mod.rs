@@ -1,8 +1,8 @@
 //! The certificate and the TLS settings made from it: PEM files come in, rustls configurations go out, one for each kind of connection.
 //!
 //! Data connections are tied to their control connection by tickets: every ticket we issue carries the tag of the session it was issued in,
-//! sealed by one stateless ticketer, and a connection that resumes shows the tag again. (rustls's default store is single-use: OpenSSL resumed
-//! once on TLS 1.3 and never again.)
+//! sealed by one stateless ticketer, and a connection that resumes shows the tag again. (rustls's default store is single-use on TLS 1.3: OpenSSL
+//! resumed once and never again.) Clients that do without tickets on TLS 1.2 are known by the id of their session, which carries the tag too.
 
 mod client;
 mod complaint;
@@ -12,11 +12,9 @@ mod ticket;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::crypto::aws_lc_rs::{Ticketer, default_provider};
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{
-    ClientHello, NoClientAuth, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
-};
+use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 
@@ -25,8 +23,8 @@ pub(in crate::listen) use self::client::ClientCertificate;
 pub(in crate::listen) use self::complaint::complaint;
 pub use self::pair::TlsError;
 use self::pair::{Pair, generate, is_present};
-use self::ticket::AskedOnly;
-pub(in crate::listen) use self::ticket::{SessionTag, Witness};
+pub(in crate::listen) use self::ticket::{Newest, SessionTag, Witness};
+use self::ticket::{Resumption, Tickets};
 use crate::config::{self, Fingerprint};
 
 /// Tickets on a control connection: senders that use each one once have enough for some data connections before downloads bring fresh ones.
@@ -43,7 +41,7 @@ pub struct TlsIdentity {
     plain: Arc<ServerConfig>,
     /// Whether control connections ask for a client's certificate.
     asks: bool,
-    ticketer: Arc<dyn ProducesTickets>,
+    sessions: Resumption,
 }
 
 impl TlsIdentity {
@@ -54,9 +52,9 @@ impl TlsIdentity {
         hosts: &[String],
         before: Option<&Self>,
     ) -> Result<Self, TlsError> {
-        let ticketer = match before {
-            Some(before) => Arc::clone(&before.ticketer),
-            None => Ticketer::new().map_err(TlsError::Setup)?,
+        let sessions = match before {
+            Some(before) => before.sessions.clone(),
+            None => Resumption::new().map_err(TlsError::Setup)?,
         };
         if config.generate && !is_present(&config.first)? {
             generate(&config.first, hosts)?;
@@ -67,13 +65,13 @@ impl TlsIdentity {
             first: Pair::read(&config.first)?,
             others: others.collect::<Result<_, _>>()?,
         });
-        let plain = Arc::new(settings(&shown, &ticketer, Arc::new(NoClientAuth))?);
+        let plain = Arc::new(settings(&shown, &sessions, Arc::new(NoClientAuth))?);
         Ok(Self {
             control: Arc::clone(&plain),
             plain,
             asks: false,
             shown,
-            ticketer,
+            sessions,
         })
     }
 
@@ -81,8 +79,7 @@ impl TlsIdentity {
     pub fn asking(self) -> Result<Self, TlsError> {
         let algorithms = default_provider().signature_verification_algorithms;
         let verifier = Arc::new(AnyCertificate(algorithms));
-        let mut control = settings(&self.shown, &self.ticketer, verifier)?;
-        control.ticketer = Arc::new(AskedOnly(Arc::clone(&self.ticketer)));
+        let control = settings(&self.shown, &self.sessions.of_asked(), verifier)?;
         Ok(Self {
             control: Arc::new(control),
             asks: true,
@@ -148,21 +145,36 @@ impl TlsIdentity {
         }
     }
 
-    /// For one data connection. A sender that closes with unread tickets in its socket sends RST and loses its last bytes, so uploads get none.
+    /// For one data connection of the session `ours`. A sender that closes with unread tickets in its socket sends RST and loses its last bytes, so
+    /// uploads get none, unless the client could not go on without.
     pub(in crate::listen) fn data(
         &self,
         direction: Direction,
+        ours: SessionTag,
+        need: Need<'_>,
     ) -> (Arc<ServerConfig>, Arc<Witness>) {
-        let witness = Arc::new(Witness::new(Arc::clone(&self.ticketer)));
-        let mut config = ServerConfig::clone(&self.plain);
-        config.ticketer = Arc::clone(&witness) as Arc<dyn ProducesTickets>;
-        config.alpn_protocols.push(b"ftp-data".to_vec());
-        config.send_tls13_tickets = match direction {
-            Direction::Up => 0,
-            Direction::Down => DOWN_TICKETS,
+        let (count, tickets) = match (direction, need) {
+            (Direction::Down, _) => (DOWN_TICKETS, Tickets::Always),
+            (Direction::Up, Need::ToBeTaken(newest)) => (1, Tickets::ForNews(Arc::clone(newest))),
+            (Direction::Up, Need::Nothing) => (0, Tickets::Always),
         };
+        let shown = Arc::clone(&self.plain.cert_resolver);
+        let witness = Witness::new(self.sessions.clone(), shown, ours, tickets);
+        let mut config = ServerConfig::clone(&self.plain);
+        witness.watch(&mut config);
+        config.alpn_protocols.push(b"ftp-data".to_vec());
+        config.send_tls13_tickets = count;
         (Arc::new(config), witness)
     }
+}
+
+/// What a client needs tickets for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::listen) enum Need<'a> {
+    /// Its data connections are taken without.
+    Nothing,
+    /// They must resume. Java, PHP and Go use a ticket once, and from an upload on would have none: the session's newest tells them from the others.
+    ToBeTaken(&'a Arc<Newest>),
 }
 
 /// Which way a data connection carries bytes.
@@ -196,7 +208,7 @@ impl ResolvesServerCert for Shown {
 /// As control connections use them.
 fn settings(
     shown: &Arc<Shown>,
-    ticketer: &Arc<dyn ProducesTickets>,
+    sessions: &Resumption,
     verifier: Arc<dyn ClientCertVerifier>,
 ) -> Result<ServerConfig, TlsError> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -206,9 +218,8 @@ fn settings(
         .with_cert_resolver(Arc::clone(shown) as Arc<dyn ResolvesServerCert>);
     // A client that offers only another protocol's name is refused; one that offers none is not (ALPACA).
     config.alpn_protocols = vec![b"ftp".to_vec()];
-    // Whatever is resumed is resumed by a ticket, and so has a tag.
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = Arc::clone(ticketer);
+    config.session_storage = Arc::clone(&sessions.by_id);
+    config.ticketer = Arc::clone(&sessions.tickets);
     config.send_tls13_tickets = CONTROL_TICKETS;
     Ok(config)
 }
@@ -303,7 +314,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let identity = TlsIdentity::load(&pair(folder.path()), &hosts(), None).unwrap();
         assert!(identity.control().send_tls13_tickets > 4);
-        assert_eq!(identity.data(Direction::Up).0.send_tls13_tickets, 0);
-        assert!(identity.data(Direction::Down).0.send_tls13_tickets > 0);
+        let tickets = |direction, need| {
+            let (config, _) = identity.data(direction, SessionTag::mint(), need);
+            config.send_tls13_tickets
+        };
+        assert_eq!(tickets(Direction::Up, Need::Nothing), 0);
+        assert!(tickets(Direction::Down, Need::Nothing) > 0);
+        assert_eq!(tickets(Direction::Up, Need::ToBeTaken(&Arc::default())), 1);
     }
 }

@@ -1,10 +1,21 @@
 //! Tickets and what they tell: the session in which one was issued.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustls::server::ProducesTickets;
-use rustls::{HandshakeKind, ServerConnection};
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::{
+    ClientHello, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache,
+    StoresServerSessions,
+};
+use rustls::sign::{CertifiedKey, Signer, SigningKey};
+use rustls::{
+    CipherSuite, HandshakeKind, ServerConfig, ServerConnection, SignatureAlgorithm, SignatureScheme,
+};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
+
+/// Sessions of TLS 1.2 that are kept for clients without tickets; older ones are forgotten.
+const SESSIONS_BY_ID: usize = 4096;
 
 /// What tickets carry: the session they were issued in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +49,16 @@ impl SessionTag {
         behind.is_some_and(|behind| behind.starts_with(Self::ASKED))
     }
 
+    /// The text of a ticket without the tag.
+    fn blot_out(text: &[u8]) -> Vec<u8> {
+        let mut text = text.to_owned();
+        while let Some(found) = memchr::memmem::rfind(&text, Self::MARK) {
+            let marked = text.iter_mut().skip(found);
+            marked.take(Self::MARK.len() + 16).for_each(|it| *it = 0);
+        }
+        text
+    }
+
     /// The tag somewhere in the text of a ticket.
     fn find(text: &[u8]) -> Option<Self> {
         let found = memchr::memmem::rfind(text, Self::MARK)?;
@@ -52,18 +73,89 @@ impl std::fmt::Display for SessionTag {
     }
 }
 
-/// Sees the tag in the ticket that a connection resumed with: rustls shows resumption data on TLS 1.3 only.
+/// The newest ticket that the data connections of a session have shown, and whether the last one was given another.
+#[derive(Debug, Default)]
+pub(in crate::listen) struct Newest(Mutex<(Option<[u8; 32]>, bool)>);
+
+impl Newest {
+    /// Whether it is another than the last one.
+    fn is_news(&self, ticket: &[u8]) -> bool {
+        let digest = Sha256::digest(ticket).into();
+        let mut newest = self.lock();
+        newest.1 = false;
+        newest.0.replace(digest) != Some(digest)
+    }
+
+    /// A new one is given.
+    fn give(&self) {
+        self.lock().1 = true;
+    }
+
+    /// Whether the upload that has just ended was given one.
+    pub(in crate::listen) fn was_given(&self) -> bool {
+        self.lock().1
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Option<[u8; 32]>, bool)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Looks at one data connection: which session it has resumed (rustls shows resumption data on TLS 1.3 only), and which tickets it may have for that.
+///
+/// Invariant: only who has resumed this very session gets tickets that carry its tag. Whoever connects without one, or with another session's, is
+/// given none, or on TLS 1.2 one that tells nothing: else it could come back with it and be taken for the client.
 pub(in crate::listen) struct Witness {
-    ticketer: Arc<dyn ProducesTickets>,
-    seen: Mutex<Option<SessionTag>>,
+    sessions: Resumption,
+    shown: Arc<dyn ResolvesServerCert>,
+    ours: SessionTag,
+    tickets: Tickets,
+    state: Mutex<Seen>,
+}
+
+/// Which tickets of TLS 1.3 a data connection gives. (On TLS 1.2 there is one, it comes within the handshake, and every client has read it.)
+#[derive(Debug, Clone)]
+pub(in crate::listen) enum Tickets {
+    /// As many as the settings say.
+    Always,
+    /// To clients that use each one once, which is seen from their showing a new one each time; the others do without.
+    ForNews(Arc<Newest>),
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    tag: Option<SessionTag>,
+    /// Its ticket was good.
+    resuming: bool,
+    /// Not the one that the data connection before it has shown.
+    is_news: bool,
+    /// We have signed: the handshake is a whole one, whatever ticket came with it.
+    signed: bool,
+    /// The client offers TLS 1.3, and gets it.
+    is_tls13: bool,
 }
 
 impl Witness {
-    pub(super) fn new(ticketer: Arc<dyn ProducesTickets>) -> Self {
-        Self {
-            ticketer,
-            seen: Mutex::default(),
-        }
+    pub(super) fn new(
+        sessions: Resumption,
+        shown: Arc<dyn ResolvesServerCert>,
+        ours: SessionTag,
+        tickets: Tickets,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            sessions,
+            shown,
+            ours,
+            tickets,
+            state: Mutex::default(),
+        })
+    }
+
+    /// What the connection has to be served with. `self` is the same twice.
+    pub(super) fn watch(self: &Arc<Self>, config: &mut ServerConfig) {
+        config.ticketer = Arc::clone(self) as Arc<dyn ProducesTickets>;
+        config.session_storage = Arc::clone(self) as Arc<dyn StoresServerSessions>;
+        config.cert_resolver = Arc::new(Watched(Arc::clone(self)));
     }
 
     /// The session that `connection` has resumed, once its handshake is over.
@@ -73,8 +165,12 @@ impl Witness {
         }
         match connection.received_resumption_data() {
             Some(data) => SessionTag::find(data),
-            None => *self.seen.lock().unwrap_or_else(PoisonError::into_inner),
+            None => self.lock().tag,
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,45 +181,171 @@ impl std::fmt::Debug for Witness {
 }
 
 impl ProducesTickets for Witness {
+    /// No new ticket where TLS 1.2 resumes: OpenSSL clients that keep sessions by themselves (PHP) forget the old one for it and never see the new one.
     fn enabled(&self) -> bool {
-        self.ticketer.enabled()
+        let seen = self.lock();
+        self.sessions.tickets.enabled() && (seen.is_tls13 || !seen.resuming)
     }
 
     fn lifetime(&self) -> u32 {
-        self.ticketer.lifetime()
+        self.sessions.tickets.lifetime()
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.ticketer.encrypt(plain)
+        let seen = self.lock();
+        let is_proven = seen.tag == Some(self.ours) && !seen.signed;
+        if !seen.is_tls13 {
+            // Without a ticket now, the client could take it that there are none.
+            let blotted = (!is_proven).then(|| SessionTag::blot_out(plain));
+            return self
+                .sessions
+                .tickets
+                .encrypt(blotted.as_deref().unwrap_or(plain));
+        }
+        match &self.tickets {
+            _ if !is_proven => return None,
+            Tickets::Always => {}
+            Tickets::ForNews(_) if !seen.is_news => return None,
+            Tickets::ForNews(newest) => newest.give(),
+        }
+        self.sessions.tickets.encrypt(plain)
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        let plain = self.ticketer.decrypt(cipher)?;
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = SessionTag::find(&plain);
+        let plain = self.sessions.tickets.decrypt(cipher)?;
+        let mut seen = self.lock();
+        seen.tag = SessionTag::find(&plain);
+        seen.resuming = true;
+        if let Tickets::ForNews(newest) = &self.tickets {
+            seen.is_news = newest.is_news(cipher);
+        }
         Some(plain)
     }
 }
 
-/// Takes no ticket from a connection that was not asked for a certificate: whoever resumes is not asked, and could never show one.
-#[derive(Debug)]
-pub(super) struct AskedOnly(pub(super) Arc<dyn ProducesTickets>);
+/// Sessions of TLS 1.2 by their id, for clients that do without tickets (curl).
+impl StoresServerSessions for Witness {
+    /// A data connection is resumed by nobody who has not seen the control connection.
+    fn put(&self, _: Vec<u8>, _: Vec<u8>) -> bool {
+        false
+    }
 
-impl ProducesTickets for AskedOnly {
+    fn get(&self, id: &[u8]) -> Option<Vec<u8>> {
+        let plain = self.sessions.by_id.get(id)?;
+        self.lock().tag = SessionTag::find(&plain);
+        Some(plain)
+    }
+
+    fn take(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn can_cache(&self) -> bool {
+        false
+    }
+}
+
+/// Gives rustls a key that tells the witness when it signs, which it does not when a session is resumed.
+#[derive(Debug)]
+struct Watched(Arc<Witness>);
+
+impl ResolvesServerCert for Watched {
+    fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let mut suites = client_hello.cipher_suites().iter();
+        self.0.lock().is_tls13 = suites.any(|suite| ALL_TLS13.contains(suite));
+        let certified = self.0.shown.resolve(client_hello)?;
+        let key = WatchedKey(Arc::clone(&certified.key), Arc::clone(&self.0));
+        Some(Arc::new(CertifiedKey {
+            key: Arc::new(key),
+            ..CertifiedKey::clone(&certified)
+        }))
+    }
+}
+
+const ALL_TLS13: [CipherSuite; 3] = [
+    CipherSuite::TLS13_AES_128_GCM_SHA256,
+    CipherSuite::TLS13_AES_256_GCM_SHA384,
+    CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+];
+
+#[derive(Debug)]
+struct WatchedKey(Arc<dyn SigningKey>, Arc<Witness>);
+
+impl SigningKey for WatchedKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        // Asked for no other reason than to sign.
+        self.1.lock().signed = true;
+        self.0.choose_scheme(offered)
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.0.algorithm()
+    }
+}
+
+/// What sessions are resumed from, for as long as the daemon runs.
+#[derive(Debug, Clone)]
+pub(super) struct Resumption {
+    pub(super) tickets: Arc<dyn ProducesTickets>,
+    pub(super) by_id: Arc<dyn StoresServerSessions>,
+}
+
+impl Resumption {
+    pub(super) fn new() -> Result<Self, rustls::Error> {
+        Ok(Self {
+            tickets: Ticketer::new()?,
+            by_id: ServerSessionMemoryCache::new(SESSIONS_BY_ID),
+        })
+    }
+
+    /// The same for connections that are asked for a certificate.
+    pub(super) fn of_asked(&self) -> Self {
+        Self {
+            tickets: Arc::new(OfAsked(self.clone())),
+            by_id: Arc::new(OfAsked(self.clone())),
+        }
+    }
+}
+
+/// Resumes nothing from a connection that was not asked for a certificate: whoever resumes is not asked, and could never show one.
+#[derive(Debug)]
+struct OfAsked(Resumption);
+
+impl ProducesTickets for OfAsked {
     fn enabled(&self) -> bool {
-        self.0.enabled()
+        self.0.tickets.enabled()
     }
 
     fn lifetime(&self) -> u32 {
-        self.0.lifetime()
+        self.0.tickets.lifetime()
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.0.encrypt(plain)
+        self.0.tickets.encrypt(plain)
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        let plain = self.0.decrypt(cipher)?;
+        let plain = self.0.tickets.decrypt(cipher)?;
         SessionTag::was_asked(&plain).then_some(plain)
+    }
+}
+
+impl StoresServerSessions for OfAsked {
+    fn put(&self, id: Vec<u8>, plain: Vec<u8>) -> bool {
+        self.0.by_id.put(id, plain)
+    }
+
+    fn get(&self, id: &[u8]) -> Option<Vec<u8>> {
+        let plain = self.0.by_id.get(id)?;
+        SessionTag::was_asked(&plain).then_some(plain)
+    }
+
+    fn take(&self, id: &[u8]) -> Option<Vec<u8>> {
+        self.0.by_id.take(id)
+    }
+
+    fn can_cache(&self) -> bool {
+        self.0.by_id.can_cache()
     }
 }
 
@@ -151,5 +373,10 @@ mod tests {
         assert_eq!(SessionTag::find(&asked), Some(tag));
         assert!(SessionTag::was_asked(&asked));
         assert!(!SessionTag::was_asked(b""));
+        let blotted = SessionTag::blot_out(&asked);
+        assert_eq!(
+            (SessionTag::find(&blotted), blotted.len()),
+            (None, asked.len())
+        );
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Ftps {
     /// Where its connections come from; none: wherever the system likes.
     from: Option<IpAddr>,
     config: Arc<ClientConfig>,
+    /// Tickets of data connections that began without one.
+    afresh: Option<Arc<ClientConfig>>,
 }
 
 #[derive(Debug)]
@@ -240,6 +242,18 @@ impl Ftps {
         Ok(Data(secure(&self.config, socket)?))
     }
 
+    /// A data connection to any port, with the tickets that this session has.
+    pub(crate) fn open(&self, address: SocketAddr) -> io::Result<Data> {
+        self.try_data(connect(self.from, address)?)
+    }
+
+    /// The same with the tickets that were got on this and earlier such connections only.
+    pub(crate) fn open_afresh(&mut self, address: SocketAddr) -> io::Result<Data> {
+        let socket = connect(self.from, address)?;
+        let afresh = self.afresh.get_or_insert_with(config);
+        Ok(Data(secure(afresh, socket)?))
+    }
+
     /// The same by a stranger to this session's tickets.
     pub(crate) fn try_foreign_data(socket: TcpStream) -> io::Result<Data> {
         Ok(Data(secure(&config(), socket)?))
@@ -384,6 +398,13 @@ impl Data {
         self.0.flush()?;
         // Without the server's this is UnexpectedEof.
         self.0.read_to_end(&mut Vec::new()).map(drop)
+    }
+
+    /// Everything that comes until its end, however it ends.
+    pub(crate) fn hear_out(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        drop(self.0.read_to_end(&mut bytes));
+        bytes
     }
 
     /// RST.
