@@ -9,6 +9,7 @@ mod fingerprint;
 mod limits;
 mod login;
 mod outline;
+mod proxy_protocol;
 mod server;
 mod sources;
 mod tenant;
@@ -19,6 +20,7 @@ mod warning;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ pub use fingerprint::Fingerprint;
 pub use limits::Limits;
 pub use login::{AllowFrom, AuthorizedKey, Credential, CredentialKind, DataFrom, Login, Password};
 pub use outline::{Aspect, outline};
+pub use proxy_protocol::ProxyProtocol;
 pub use server::{Database, Log, LogFormat, Retention, Server, Web};
 pub use tenant::Tenant;
 pub use transfer::{CertificateFiles, Ftps, SessionReuse, Sftp, Tls};
@@ -47,6 +50,7 @@ pub struct Config {
     pub sftp: Option<Sftp>,
     pub web: Option<Web>,
     pub tls: Option<Tls>,
+    pub proxy_protocol: ProxyProtocol,
     pub log: Log,
     pub limits: Limits,
     pub retention: Retention,
@@ -126,6 +130,11 @@ impl Config {
         if ftps.is_some() && tls_section.is_none() {
             root.missing("tls", "a section [tls] with certificate and key, or with generate = true: [ftps] needs them");
         }
+        let proxy_section = root.section("proxy_protocol");
+        let proxy_protocol = proxy_section
+            .as_ref()
+            .map(|section| ProxyProtocol::read(section, &listening(ftps.as_ref(), sftp.as_ref())))
+            .unwrap_or_default();
         let log_section = root.section("log");
         let log = Log::read(log_section.as_ref());
         let limits_section = root.section("limits");
@@ -142,6 +151,7 @@ impl Config {
             sftp_section,
             web_section,
             tls_section,
+            proxy_section,
             log_section,
             limits_section,
             retention_section,
@@ -155,6 +165,7 @@ impl Config {
             sftp,
             web,
             tls,
+            proxy_protocol,
             log,
             limits,
             retention,
@@ -249,6 +260,7 @@ impl Config {
             sftp: None,
             web: None,
             tls: None,
+            proxy_protocol: ProxyProtocol::default(),
             log: Log::read(None),
             limits: Limits::default(),
             retention: Retention::read(None),
@@ -256,6 +268,14 @@ impl Config {
             tenants,
         }
     }
+}
+
+/// What senders can connect to.
+fn listening(ftps: Option<&Ftps>, sftp: Option<&Sftp>) -> Vec<SocketAddr> {
+    let ftps = ftps.map(|ftps| [&ftps.explicit, &ftps.implicit]);
+    let sftp = sftp.map(|sftp| &sftp.listen);
+    let lists = ftps.into_iter().flatten().chain(sftp);
+    lists.flatten().copied().collect()
 }
 
 fn users(tenants: &BTreeMap<TenantId, Arc<Tenant>>) -> HashMap<String, (TenantId, usize)> {

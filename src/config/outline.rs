@@ -94,6 +94,12 @@ pub fn outline(config: &Config) -> Vec<Aspect> {
             others.map(|it| format!("{} with {}", it.certificate.display(), it.key.display()));
         aspects.push(Aspect::setting("tls.alternative", list(others)));
     }
+    let proxied = &config.proxy_protocol;
+    aspects.push(Aspect::setting(
+        "proxy_protocol.listeners",
+        list(&proxied.listeners),
+    ));
+    aspects.push(Aspect::setting("proxy_protocol.from", list(&proxied.from)));
     aspects.extend(of_limits(&config.limits));
     aspects.extend(of_retention(&config.retention));
     for tenant in config.tenants.values() {
