@@ -63,6 +63,7 @@ pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
     for resumed in [true, false] {
         data_handshakes(resumed).increment(0);
     }
+    counter!("rosterd_bans_total").increment(0);
     for protocol in [Protocol::Ftps, Protocol::Ftpes, Protocol::Sftp] {
         gauge!("rosterd_sessions_active", "protocol" => protocol.as_str()).set(0.0);
         for outcome in [LoginOutcome::Accepted, LoginOutcome::Refused] {
@@ -106,6 +107,8 @@ fn describe() {
         "rosterd_connections_refused_total",
         "Connections turned away at the door."
     );
+    describe_gauge!("rosterd_bans_active", "Bans in force.");
+    describe_counter!("rosterd_bans_total", "Bans that have begun.");
     describe_counter!("rosterd_upload_bytes_total", "Bytes of finished uploads.");
     describe_counter!(
         "rosterd_deliveries_total",
@@ -207,6 +210,16 @@ pub fn set_credentials(tenant: &TenantId, expiring: usize, first_end: Option<Tim
 /// Counts a connection turned away.
 pub fn count_refused_connection(protocol: Protocol) {
     counter!("rosterd_connections_refused_total", "protocol" => protocol.as_str()).increment(1);
+}
+
+/// Sets how many bans are in force.
+pub fn set_bans_active(bans: usize) {
+    gauge!("rosterd_bans_active").set(approximate(bans as u64));
+}
+
+/// Counts a ban that has begun.
+pub fn count_ban() {
+    counter!("rosterd_bans_total").increment(1);
 }
 
 /// Counts the bytes of a finished upload.

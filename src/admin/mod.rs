@@ -4,6 +4,7 @@
 //! found, unknown name or id, 2 = wrong usage or unreadable configuration.
 
 mod backup;
+mod bans;
 mod check;
 mod explain_login;
 mod hash_password;
@@ -87,6 +88,8 @@ enum Command {
     Roster(roster::Arguments),
     /// Print a CSV header and one sample row that a tenant's mapping accepts.
     Template(template::Arguments),
+    /// Show which addresses the running daemon has banned for failed logins, or lift bans.
+    Bans(bans::Arguments),
     /// Copy everything into a folder: database, archive, mailboxes, configuration; the daemon may run.
     Backup(backup::Arguments),
     /// Bring a backup back into an empty place.
@@ -171,6 +174,7 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
             Command::Logins(arguments) => logins::run(&config, &arguments).await,
             Command::ExplainLogin(arguments) => explain_login::run(&config, &arguments),
             Command::Template(arguments) => template::run(&config, &arguments),
+            Command::Bans(arguments) => bans::run(&config, &arguments),
             Command::Backup(arguments) => backup::run(file, &config, &arguments).await,
             Command::Check | Command::Reload(_) | Command::Restore(_) | Command::HashPassword => {
                 Ok(Ending::Done)

@@ -273,8 +273,8 @@ impl Config {
 /// What senders can connect to.
 fn listening(ftps: Option<&Ftps>, sftp: Option<&Sftp>) -> Vec<SocketAddr> {
     let ftps = ftps.map(|ftps| [&ftps.explicit, &ftps.implicit]);
-    let sftp = sftp.map(|sftp| &sftp.listen);
-    let lists = ftps.into_iter().flatten().chain(sftp);
+    let sftp = sftp.map(|sftp| [&sftp.listen, &sftp.legacy]);
+    let lists = ftps.into_iter().chain(sftp).flatten();
     lists.flatten().copied().collect()
 }
 

@@ -25,7 +25,7 @@ impl ProxyProtocol {
             if listening.contains(&address) {
                 Ok(address)
             } else {
-                Err("no listener of [ftps] or [sftp] is written so: take one of explicit, implicit or listen")
+                Err("no listener of [ftps] or [sftp] is written so: take one of explicit, implicit, listen or legacy")
             }
         });
         if section

@@ -34,6 +34,12 @@ pub enum Question {
     WriteUses,
     /// What stands beside the configuration when a user comes from an address. The answer is a [`Standing`](crate::listen::login::Standing).
     Standing { user: String, from: IpAddr },
+    /// Who is banned: `bans`, a list of [`crate::listen::bans::Ban`].
+    Bans,
+    /// End the bans of an address: `lifted`, how many there were.
+    Lift { address: IpAddr },
+    /// End all bans: `lifted`, how many there were.
+    LiftAll,
 }
 
 /// Gives the answers.

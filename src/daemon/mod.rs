@@ -197,6 +197,8 @@ impl Daemon {
         let writing = writer.serve(uses::INTERVAL, asked_to_write, workers.draining().clone());
         workers.spawn_vital("credential uses", writing);
         let answers = answers(ask, write, Arc::clone(&logins));
+        let watching = Arc::clone(logins.bans()).watch(sessions.draining().clone());
+        drop(sessions.spawn("bans", watching));
         let reloader = Arc::new(Reloader {
             file: file.to_owned(),
             front,
@@ -315,9 +317,12 @@ impl Listeners {
     async fn bind(front: &Live<Front>, logins: &Arc<Logins>) -> anyhow::Result<Self> {
         let now = front.now();
         let config = &now.config;
-        let door = Door::new(front.part(|front| Arc::clone(&front.config)));
+        let door = Door::new(
+            front.part(|front| Arc::clone(&front.config)),
+            Arc::clone(logins.bans()),
+        );
         let mut hints = Hints::default();
-        let ftps = FtpsServer::bind(front, Arc::clone(logins), Arc::clone(&door))?;
+        let ftps = FtpsServer::bind(front, Arc::clone(logins), &door)?;
         if let (Some(server), Some(shown)) = (&ftps, &now.ftps) {
             telemetry::set_certificate_expiry(shown.tls.expires());
             let others: Vec<_> = shown
@@ -396,6 +401,9 @@ fn answers(
                     json!({ "written": matches!(writing.await, Ok(Some(true))) })
                 }
                 Question::Standing { user, from } => value(&logins.standing(&user, from)),
+                Question::Bans => json!({ "bans": logins.bans().list() }),
+                Question::Lift { address } => json!({ "lifted": logins.bans().lift(address) }),
+                Question::LiftAll => json!({ "lifted": logins.bans().lift_all() }),
             }
         })
     })

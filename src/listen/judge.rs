@@ -59,6 +59,10 @@ pub enum Refusal {
         "its key is RSA signed with SHA-1, or DSA, which is not accepted: the sender's SSH client is too old"
     )]
     OutdatedKey,
+    #[error(
+        "too many failed logins from this address: refused until the ban ends, whatever it shows"
+    )]
+    Banned,
     /// What let it in was gone by then, or it has too many sessions.
     #[error("{0}")]
     NotAdmitted(Objection),

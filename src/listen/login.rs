@@ -16,9 +16,11 @@ use tokio::time::Instant;
 use crate::clock::SharedClock;
 use crate::config::{AuthorizedKey, Config, Password};
 use crate::listen::Protocol;
+use crate::listen::bans::{Bans, is_own};
 use crate::listen::hashing::Hashing;
 pub use crate::listen::hashing::{HashError, hash_password, is_password_of};
 use crate::listen::judge::{Judgement, Known, Refusal, Shown, Usable};
+use crate::listen::score::{Failure, Offence};
 pub use crate::listen::sessions::has_room;
 use crate::listen::sessions::{Claim, Credential, Objection, Place, Sessions};
 use crate::listen::tls::ClientCertificate;
@@ -27,10 +29,8 @@ use crate::live::Live;
 use crate::mailbox::{Mailbox, Mailboxes};
 use crate::secret::Secret;
 use crate::telemetry::{self, LoginOutcome};
-use crate::tenant::{Rights, TenantId};
+use crate::tenant::{LoginName, Rights, TenantId};
 
-/// From an attempt to its refusal, whatever the reason.
-const REFUSAL_DELAY: Duration = Duration::from_secs(1);
 /// Longer passwords are refused without being hashed.
 const PASSWORD_LIMIT_BYTES: usize = 1024;
 /// Characters of a tried name that the log shows.
@@ -122,6 +122,7 @@ pub struct Logins {
     sessions: Arc<Sessions>,
     hashing: Hashing,
     uses: Arc<Uses>,
+    bans: Arc<Bans>,
     clock: SharedClock,
 }
 
@@ -153,6 +154,7 @@ impl Logins {
         clock: SharedClock,
     ) -> Result<Self, HashError> {
         Ok(Self {
+            bans: Bans::new(settings.clone(), Arc::clone(&clock)),
             settings,
             mailboxes,
             sessions: Arc::default(),
@@ -167,17 +169,28 @@ impl Logins {
         &self.uses
     }
 
+    /// Who is banned.
+    pub fn bans(&self) -> &Arc<Bans> {
+        &self.bans
+    }
+
     /// What stands beside the configuration when `user` comes from `address`.
-    pub fn standing(&self, user: &str, _address: IpAddr) -> Standing {
+    pub fn standing(&self, user: &str, address: IpAddr) -> Standing {
+        let config = self.settings.now();
+        let own = config.login(user);
+        let own = own.filter(|(_, login)| is_own(login, address));
         Standing {
             sessions: self.sessions.of(user),
-            ban: None,
-            in_force: self.settings.now().login_digest(user),
+            ban: self
+                .bans
+                .describe(address, own.map(|(tenant, _)| &tenant.id)),
+            in_force: config.login_digest(user),
         }
     }
 
     /// After a reload: ends the sessions that would not be let in again, and says how many.
     pub fn review(&self) -> usize {
+        self.bans.review();
         self.sessions.review(&self.settings.now(), self.clock.now())
     }
 
@@ -189,7 +202,7 @@ impl Logins {
     ) -> Option<Account> {
         let started = Instant::now();
         let config = self.settings.now();
-        let judged = Judgement::of(&config, attempt, Shown::Password, self.clock.now()).verdict();
+        let judged = self.judge(&config, attempt, Shown::Password);
         let verdict = match self
             .verify_password(&config, judged, attempt.peer, password)
             .await
@@ -214,7 +227,7 @@ impl Logins {
             RefusedKey::Unknown(blob) => self.find_key(&config, attempt, blob).err(),
         };
         if let Some(refusal) = refusal {
-            note_refusal(attempt, &refusal);
+            self.note_refusal(attempt, &refusal, Offence::RefusedKeys);
         }
     }
 
@@ -228,14 +241,28 @@ impl Logins {
         self.conclude(attempt, started, verdict).await
     }
 
+    fn judge<'c>(
+        &self,
+        config: &'c Config,
+        attempt: Attempt<'_>,
+        shown: Shown<'_>,
+    ) -> Result<(Known<'c>, Usable<'c>), Refusal> {
+        let judged = Judgement::of(config, attempt, shown, self.clock.now()).verdict()?;
+        let (Known { tenant, login }, _) = &judged;
+        let own = is_own(login, attempt.peer).then_some(&tenant.id);
+        if self.bans.is_banned(attempt.peer, own) {
+            return Err(Refusal::Banned);
+        }
+        Ok(judged)
+    }
+
     fn find_key<'c>(
         &self,
         config: &'c Config,
         attempt: Attempt<'_>,
         key_blob: &[u8],
     ) -> Result<(Known<'c>, &'c AuthorizedKey), Refusal> {
-        let judged = Judgement::of(config, attempt, Shown::Key(key_blob), self.clock.now());
-        let (known, usable) = judged.verdict()?;
+        let (known, usable) = self.judge(config, attempt, Shown::Key(key_blob))?;
         let key = usable.keys.into_iter().next();
         Ok((known, key.ok_or(Refusal::WrongKey)?))
     }
@@ -313,6 +340,29 @@ impl Logins {
         Ok(account)
     }
 
+    /// Logs and counts a refusal, and says how long after the attempt it may be told.
+    fn note_refusal(&self, attempt: Attempt<'_>, refusal: &Refusal, offence: Offence) -> Duration {
+        let (protocol, peer) = (attempt.protocol.as_str(), attempt.peer.to_canonical());
+        telemetry::count_login(attempt.protocol, LoginOutcome::Refused);
+        tracing::warn!(protocol, %peer, login = Escaped(attempt.name).to_string(), "login refused: {refusal}");
+        let config = self.settings.now();
+        let name = LoginName::parse(attempt.name, &config.server.hosts).ok();
+        let known = name.and_then(|name| config.login(name.user()));
+        let own = known.filter(|(_, login)| is_own(login, peer));
+        let reason = refusal.to_string();
+        let failure = Failure {
+            // What was shown was right.
+            offence: match refusal {
+                Refusal::NotAdmitted(_) => Offence::NotAdmitted,
+                _ => offence,
+            },
+            login: known.map(|(_, login)| login.user.as_str()),
+            reason: &reason,
+        };
+        self.bans
+            .note(peer, own.map(|(tenant, _)| &tenant.id), failure)
+    }
+
     /// Logs the outcome and, for a refusal, waits.
     async fn conclude(
         &self,
@@ -323,6 +373,7 @@ impl Logins {
         let (protocol, peer) = (attempt.protocol.as_str(), attempt.peer.to_canonical());
         match verdict {
             Ok(account) => {
+                self.bans.forgive(peer, &account.user);
                 telemetry::count_login(attempt.protocol, LoginOutcome::Accepted);
                 tracing::info!(
                     protocol,
@@ -336,8 +387,8 @@ impl Logins {
                 Some(account)
             }
             Err(refusal) => {
-                note_refusal(attempt, &refusal);
-                tokio::time::sleep_until(started + REFUSAL_DELAY).await;
+                let delay = self.note_refusal(attempt, &refusal, Offence::RefusedLogin);
+                tokio::time::sleep_until(started + delay).await;
                 None
             }
         }
@@ -347,12 +398,6 @@ impl Logins {
 /// Whether a password is refused without being hashed.
 pub fn is_too_long(password: &Secret<String>) -> bool {
     password.reveal().len() > PASSWORD_LIMIT_BYTES
-}
-
-fn note_refusal(attempt: Attempt<'_>, refusal: &Refusal) {
-    let (protocol, peer) = (attempt.protocol.as_str(), attempt.peer.to_canonical());
-    telemetry::count_login(attempt.protocol, LoginOutcome::Refused);
-    tracing::warn!(protocol, %peer, login = Escaped(attempt.name).to_string(), "login refused: {refusal}");
 }
 
 /// A stranger's text, escaped and capped.

@@ -1,11 +1,14 @@
 //! Connections to sessions: protocols, logins and limits. Never sees the meaning of a file.
 
 pub mod accept;
+pub mod bans;
 pub mod front;
 pub mod ftps;
 mod hashing;
 pub mod judge;
 pub mod login;
+pub mod proxy;
+pub mod score;
 mod sessions;
 pub mod sftp;
 pub mod tls;

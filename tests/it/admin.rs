@@ -337,6 +337,7 @@ fn help_keeps_its_words() {
         "explain-login",
         "roster",
         "template",
+        "bans",
         "backup",
         "restore",
         "hash-password",

@@ -21,6 +21,7 @@ mod lftp;
 mod openssh;
 mod sftp;
 
+mod attacks;
 mod backup;
 mod certificates;
 mod chaos;

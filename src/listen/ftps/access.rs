@@ -6,8 +6,9 @@ use tokio::time::timeout_at;
 
 use super::command::Protection;
 use super::reply::{self, Reply};
-use super::session::{Answer, Member, Session, Stop, answer, refuse};
+use super::session::{Answer, Member, NO_ROOM, Session, Stop, answer, refuse};
 use crate::listen::login::{Account, Attempt};
+use crate::listen::score::Offence;
 use crate::secret::Secret;
 
 /// Failed logins in one session before goodbye.
@@ -33,9 +34,11 @@ impl Session {
         let draining = self.tasks.draining().clone();
         let shaking = self.control.secure(&self.front.tls, self.tag);
         let shaking = timeout_at(self.login_deadline, shaking);
+        let evicted = self.pass.evicted();
         draining
-            .run_until_cancelled(shaking)
+            .run_until_cancelled(evicted.run_until_cancelled(shaking))
             .await
+            .flatten()
             .ok_or(io::ErrorKind::ConnectionAborted)??
     }
 
@@ -105,11 +108,17 @@ impl Session {
             certificate: self.control.certificate(),
         };
         let check = self.house.logins.check_password(attempt, password);
+        let check = self.pass.evicted().run_until_cancelled(check);
         let Ok(checked) = timeout_at(self.login_deadline, check).await else {
+            let detail = "limits.login_deadline is over";
+            self.pass.offend(Offence::NoLogin, detail);
             return Err(Stop::Leave(Reply::new(
                 421,
                 "No login for too long: goodbye",
             )));
+        };
+        let Some(checked) = checked else {
+            return Err(Stop::Leave(Reply::new(421, NO_ROOM)));
         };
         let Some(account) = checked else {
             self.failed_logins += 1;
@@ -118,6 +127,9 @@ impl Session {
             }
             return refuse(530, "Not logged in");
         };
+        if !self.pass.log_in() {
+            return Err(Stop::Leave(Reply::new(421, NO_ROOM)));
+        }
         account.record(&tracing::Span::current());
         self.house.owners.remember(self.tag, login_of(&account));
         self.member = Some(Member::new(account, self.protocol));

@@ -35,23 +35,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
 use self::passive::PassivePorts;
 use self::session::Opening;
 use crate::listen::Protocol;
-use crate::listen::accept::{Door, Strain};
+use crate::listen::accept::{Door, Entrance, Guest, Strain};
 use crate::listen::front::{Front, FtpsFront};
 use crate::listen::login::Logins;
 use crate::listen::tls::SessionTag;
 use crate::live::Live;
 use crate::tasks::Tasks;
-use crate::telemetry;
 
 /// Connections the system keeps for us until we accept them.
 const BACKLOG: i32 = 1024;
@@ -59,8 +57,6 @@ const BACKLOG: i32 = 1024;
 const FREE_PORTS: usize = 21;
 /// After an accept error.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// For telling a connection that there is no room.
-const TURN_AWAY_LIMIT: Duration = Duration::from_millis(100);
 
 /// The bound listeners and passive ports.
 #[derive(Debug)]
@@ -75,7 +71,7 @@ pub struct FtpsServer {
 struct Listener {
     socket: TcpListener,
     address: SocketAddr,
-    protocol: Protocol,
+    entrance: Entrance,
     ports: Arc<PassivePorts>,
 }
 
@@ -89,7 +85,6 @@ struct Passive {
 #[derive(Debug)]
 struct House {
     logins: Arc<Logins>,
-    door: Arc<Door>,
     front: Live<FtpsFront>,
     owners: data::Owners,
     /// Turns at hashing files for HASH.
@@ -135,7 +130,7 @@ impl FtpsServer {
     pub fn bind(
         front: &Live<Front>,
         logins: Arc<Logins>,
-        door: Arc<Door>,
+        door: &Arc<Door>,
     ) -> Result<Option<Self>, BindError> {
         let Some(at_start) = front.now().ftps.clone() else {
             return Ok(None);
@@ -171,7 +166,11 @@ impl FtpsServer {
             listeners.push(Listener {
                 socket,
                 address: bound,
-                protocol,
+                entrance: Entrance {
+                    door: Arc::clone(door),
+                    protocol,
+                    listener: address,
+                },
                 ports: Arc::clone(&home.ports),
             });
         }
@@ -179,7 +178,6 @@ impl FtpsServer {
         Ok(Some(Self {
             house: House {
                 logins,
-                door,
                 front: front
                     .part(move |front| Arc::clone(front.ftps.as_ref().unwrap_or(&at_start))),
                 owners: data::Owners::default(),
@@ -196,7 +194,7 @@ impl FtpsServer {
     pub fn listeners(&self) -> Vec<(Protocol, SocketAddr)> {
         self.listeners
             .iter()
-            .map(|listener| (listener.protocol, listener.address))
+            .map(|listener| (listener.entrance.protocol, listener.address))
             .collect()
     }
 
@@ -205,7 +203,8 @@ impl FtpsServer {
         let house = Arc::new(self.house);
         for Passive { ports, sockets } in self.passive {
             for (port, socket) in sockets {
-                let serving = Arc::clone(&ports).serve(socket, port, self.closed.clone());
+                let serving =
+                    Arc::clone(&ports).serve(socket, port, sessions.clone(), self.closed.clone());
                 drop(sessions.spawn("passive port", serving));
             }
         }
@@ -227,7 +226,10 @@ async fn accept(listener: Listener, house: Arc<House>, tasks: Tasks) {
         };
         match accepted {
             Ok((stream, peer)) => {
-                open(&listener, &house, &tasks, stream, peer.ip().to_canonical()).await;
+                let (house, ports) = (Arc::clone(&house), Arc::clone(&listener.ports));
+                let (protocol, group) = (listener.entrance.protocol, tasks.clone());
+                let begin = move |guest| open(protocol, house, ports, group, guest);
+                listener.entrance.receive(stream, peer, &tasks, begin);
             }
             Err(error) => {
                 strain.tell(listener.address, &error);
@@ -237,53 +239,34 @@ async fn accept(listener: Listener, house: Arc<House>, tasks: Tasks) {
     }
 }
 
-/// Begins a session, if the door lets it in.
-async fn open(
-    listener: &Listener,
-    house: &Arc<House>,
-    tasks: &Tasks,
-    stream: TcpStream,
-    peer: IpAddr,
+/// Begins the session of a guest.
+fn open(
+    protocol: Protocol,
+    house: Arc<House>,
+    ports: Arc<PassivePorts>,
+    tasks: Tasks,
+    guest: Guest,
 ) {
-    let pass = match house.door.admit(peer) {
-        Ok(pass) => pass,
-        Err(full) => {
-            telemetry::count_refused_connection(listener.protocol);
-            tracing::debug!(%peer, %full, "turned a connection away");
-            if listener.protocol == Protocol::Ftpes {
-                turn_away(stream).await;
-            }
-            return;
-        }
-    };
+    let (peer, group) = (guest.peer, tasks.clone());
     let opening = Opening {
-        house: Arc::clone(house),
-        ports: Arc::clone(&listener.ports),
-        tasks: tasks.clone(),
-        protocol: listener.protocol,
+        house,
+        ports,
+        tasks,
+        protocol,
         tag: SessionTag::mint(),
-        stream,
-        peer,
-        pass,
+        guest,
     };
     let span = tracing::info_span!(
         "session",
         session.id = %opening.tag,
-        protocol = listener.protocol.as_str(),
+        protocol = protocol.as_str(),
         tenant.id = tracing::field::Empty,
         environment = tracing::field::Empty,
         login = tracing::field::Empty,
     );
     match opening.session() {
-        Ok(session) => drop(tasks.spawn("ftps session", session.run().instrument(span))),
+        Ok(session) => drop(group.spawn("ftps session", session.run().instrument(span))),
         Err(error) => tracing::debug!(%peer, %error, "a connection was gone at once"),
-    }
-}
-
-async fn turn_away(mut stream: TcpStream) {
-    let told = stream.write_all(b"421 Too many connections: try again later\r\n");
-    if !matches!(timeout(TURN_AWAY_LIMIT, told).await, Ok(Ok(()))) {
-        tracing::debug!("a connection did not wait to be turned away");
     }
 }
 

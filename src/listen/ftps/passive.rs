@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::listen::accept::Strain;
+use crate::listen::accept::{Strain, read_client};
+use crate::tasks::Tasks;
 use crate::telemetry;
 
 /// How long a session waits for a slot.
@@ -24,6 +25,8 @@ const REST: Duration = Duration::from_secs(5);
 const LEASE_LIMIT: Duration = Duration::from_mins(1);
 /// How often a waiting session looks for slots that have rested enough.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Connections through balancers whose client is not known yet.
+const HEADERS: usize = 64;
 /// Connections kept for a session that has not yet looked at them; more are closed.
 const UNSEEN: usize = 4;
 
@@ -64,6 +67,7 @@ pub(super) struct PassivePorts {
     freed: Notify,
     /// Leases of all addresses together, for the metric.
     in_use: Arc<AtomicUsize>,
+    headers: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +81,8 @@ struct Slots {
 #[derive(Debug)]
 struct Held {
     origin: Origin,
+    /// The balancer that the session has come through.
+    via: Option<IpAddr>,
     slot: Slot,
 }
 
@@ -104,15 +110,20 @@ impl PassivePorts {
             slots: Mutex::default(),
             freed: Notify::new(),
             in_use,
+            headers: Arc::new(Semaphore::new(HEADERS)),
         })
     }
 
-    /// A port for a session whose data connection comes from `origin`; none when all of them stayed taken for it.
-    pub(super) async fn lease(self: &Arc<Self>, origin: Origin) -> Option<Lease> {
+    /// A port for a session whose data connection comes from `origin`, itself or through the balancer `via`; none when all of them stayed taken for it.
+    pub(super) async fn lease(
+        self: &Arc<Self>,
+        origin: Origin,
+        via: Option<IpAddr>,
+    ) -> Option<Lease> {
         let deadline = Instant::now() + SLOT_WAIT;
         loop {
             let freed = self.freed.notified();
-            if let Some(lease) = self.lease_now(&origin, Instant::now()) {
+            if let Some(lease) = self.lease_now(&origin, via, Instant::now()) {
                 return Some(lease);
             }
             if Instant::now() >= deadline {
@@ -124,7 +135,12 @@ impl PassivePorts {
         }
     }
 
-    fn lease_now(self: &Arc<Self>, origin: &Origin, now: Instant) -> Option<Lease> {
+    fn lease_now(
+        self: &Arc<Self>,
+        origin: &Origin,
+        via: Option<IpAddr>,
+        now: Instant,
+    ) -> Option<Lease> {
         let mut slots = self.lock();
         slots.taken.retain(|_, held| {
             held.retain(|it| !matches!(it.slot, Slot::Resting { until } if until <= now));
@@ -141,6 +157,7 @@ impl PassivePorts {
         let (sender, arrived) = mpsc::channel(UNSEEN);
         slots.taken.entry(port).or_default().push(Held {
             origin: origin.clone(),
+            via,
             slot: Slot::Leased(sender),
         });
         drop(slots);
@@ -160,6 +177,7 @@ impl PassivePorts {
         self: Arc<Self>,
         listener: TcpListener,
         port: u16,
+        tasks: Tasks,
         closed: CancellationToken,
     ) {
         let mut strain = Strain::default();
@@ -169,13 +187,49 @@ impl PassivePorts {
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.deliver(peer.ip().to_canonical(), port, stream),
+                Ok((stream, peer)) => {
+                    let peer = peer.ip().to_canonical();
+                    if self.is_through(peer, port) {
+                        self.deliver_for_client(peer, port, stream, &tasks);
+                    } else {
+                        self.deliver(peer, port, stream);
+                    }
+                }
                 Err(error) => {
                     strain.tell(format_args!("passive port {port}"), &error);
                     sleep(super::ACCEPT_PAUSE).await;
                 }
             }
         }
+    }
+
+    /// Whether a session waits at that port for a connection through that balancer.
+    fn is_through(&self, balancer: IpAddr, port: u16) -> bool {
+        let slots = self.lock();
+        let mut held = slots.taken.get(&port).into_iter().flatten();
+        held.any(|it| it.via == Some(balancer) && matches!(it.slot, Slot::Leased(_)))
+    }
+
+    /// The same as [`Self::deliver`], once the balancer has said whose connection it is.
+    fn deliver_for_client(
+        self: &Arc<Self>,
+        balancer: IpAddr,
+        port: u16,
+        mut stream: TcpStream,
+        tasks: &Tasks,
+    ) {
+        let Ok(place) = Arc::clone(&self.headers).try_acquire_owned() else {
+            tracing::warn!(peer = %balancer, "too many data connections have not sent their PROXY header yet");
+            return;
+        };
+        let ports = Arc::clone(self);
+        drop(tasks.spawn("proxy header", async move {
+            match read_client(&mut stream, balancer).await {
+                Ok(client) => ports.deliver(client, port, stream),
+                Err(error) => tracing::info!(peer = %balancer, %error, "closed a data connection"),
+            }
+            drop(place);
+        }));
     }
 
     /// Hands a connection to the session that leased its slot, or closes it.
@@ -222,6 +276,7 @@ impl Lease {
         held.retain(|it| it.origin != self.origin);
         held.extend(until.map(|until| Held {
             origin: self.origin.clone(),
+            via: None,
             slot: Slot::Resting { until },
         }));
     }
@@ -275,17 +330,19 @@ mod tests {
     async fn one_port_serves_different_peers_and_each_peer_once() {
         let ports = ports(1);
         let now = Instant::now();
-        let one = ports.lease_now(&peer("192.0.2.1"), now).unwrap();
-        let other = ports.lease_now(&peer("192.0.2.2"), now).unwrap();
+        let one = ports.lease_now(&peer("192.0.2.1"), None, now).unwrap();
+        let other = ports.lease_now(&peer("192.0.2.2"), None, now).unwrap();
         assert_eq!(one.port(), other.port());
-        assert!(ports.lease_now(&peer("192.0.2.1"), now).is_none());
+        assert!(ports.lease_now(&peer("192.0.2.1"), None, now).is_none());
         assert_eq!(ports.in_use.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
     async fn a_stranger_is_closed_and_the_slot_stays() {
         let ports = ports(1);
-        let mut lease = ports.lease_now(&peer("192.0.2.1"), Instant::now()).unwrap();
+        let mut lease = ports
+            .lease_now(&peer("192.0.2.1"), None, Instant::now())
+            .unwrap();
         ports.deliver(address("192.0.2.66"), 6980, connection().await);
         ports.deliver(address("192.0.2.1"), 6981, connection().await);
         assert!(lease.arrived.try_recv().is_err());
@@ -297,14 +354,18 @@ mod tests {
     async fn a_slot_that_expired_unused_rests_and_a_used_one_does_not() {
         let ports = ports(1);
         let peer = peer("192.0.2.1");
-        let mut used = ports.lease_now(&peer, Instant::now()).unwrap();
+        let mut used = ports.lease_now(&peer, None, Instant::now()).unwrap();
         used.settle();
-        let next = ports.lease_now(&peer, Instant::now()).unwrap();
+        let next = ports.lease_now(&peer, None, Instant::now()).unwrap();
         drop(used);
         ports.deliver(address("192.0.2.1"), 6980, connection().await);
         drop(next);
-        assert!(ports.lease_now(&peer, Instant::now()).is_none());
-        assert!(ports.lease_now(&peer, Instant::now() + REST * 2).is_some());
+        assert!(ports.lease_now(&peer, None, Instant::now()).is_none());
+        assert!(
+            ports
+                .lease_now(&peer, None, Instant::now() + REST * 2)
+                .is_some()
+        );
     }
 
     #[tokio::test]
@@ -313,7 +374,7 @@ mod tests {
         let peer = peer("192.0.2.1");
         let order: Vec<u16> = (0..6)
             .map(|_| {
-                let mut lease = ports.lease_now(&peer, Instant::now()).unwrap();
+                let mut lease = ports.lease_now(&peer, None, Instant::now()).unwrap();
                 lease.settle();
                 lease.port()
             })
@@ -325,8 +386,8 @@ mod tests {
     async fn a_session_that_waits_gets_the_slot_that_becomes_free() {
         let ports = ports(1);
         let peer = peer("192.0.2.1");
-        let mut held = ports.lease(peer.clone()).await.unwrap();
-        let (waited, ()) = tokio::join!(ports.lease(peer.clone()), async { held.settle() });
+        let mut held = ports.lease(peer.clone(), None).await.unwrap();
+        let (waited, ()) = tokio::join!(ports.lease(peer.clone(), None), async { held.settle() });
         assert!(waited.is_some());
     }
 
@@ -335,17 +396,17 @@ mod tests {
         let ports = ports(2);
         let now = Instant::now();
         let pool = networks(&["192.0.2.0/28", "198.51.100.7/32"]);
-        let mut wide = ports.lease_now(&pool, now).unwrap();
+        let mut wide = ports.lease_now(&pool, None, now).unwrap();
         // Who could be taken for one of the pool gets another port; who could not may share this one.
-        let mut inside = ports.lease_now(&peer("192.0.2.3"), now).unwrap();
-        let _outside = ports.lease_now(&peer("203.0.113.9"), now).unwrap();
+        let mut inside = ports.lease_now(&peer("192.0.2.3"), None, now).unwrap();
+        let _outside = ports.lease_now(&peer("203.0.113.9"), None, now).unwrap();
         assert_ne!(wide.port(), inside.port());
         for other in [
             &pool,
             &networks(&["192.0.2.0/24"]),
             &networks(&["192.0.2.3/32"]),
         ] {
-            assert!(ports.lease_now(other, now).is_none(), "{other:?}");
+            assert!(ports.lease_now(other, None, now).is_none(), "{other:?}");
         }
         for (from, port) in [
             ("192.0.2.3", wide.port()),
@@ -362,8 +423,12 @@ mod tests {
         // A pool rests like anybody.
         drop(wide);
         inside.settle();
-        assert!(ports.lease_now(&pool, now).is_some());
-        assert!(ports.lease_now(&pool, Instant::now()).is_none());
-        assert!(ports.lease_now(&pool, Instant::now() + REST * 2).is_some());
+        assert!(ports.lease_now(&pool, None, now).is_some());
+        assert!(ports.lease_now(&pool, None, Instant::now()).is_none());
+        assert!(
+            ports
+                .lease_now(&pool, None, Instant::now() + REST * 2)
+                .is_some()
+        );
     }
 }

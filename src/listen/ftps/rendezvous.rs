@@ -168,7 +168,7 @@ impl Session {
     async fn take_port(&mut self) -> Result<u16, Stop> {
         self.rendezvous = None;
         let origin = self.data_origin()?;
-        let Some(lease) = self.ports.lease(origin).await else {
+        let Some(lease) = self.ports.lease(origin, self.via).await else {
             return refuse(425, "No passive port is free: try again later");
         };
         let port = lease.port();

@@ -18,9 +18,10 @@ use super::rendezvous::Rendezvous;
 use super::reply::{self, Reply};
 use crate::failpoint::{self, Point};
 use crate::listen::Protocol;
-use crate::listen::accept::Pass;
+use crate::listen::accept::{Guest, Pass};
 use crate::listen::front::FtpsFront;
 use crate::listen::login::Account;
+use crate::listen::score::Offence;
 use crate::listen::tls::{Newest, SessionTag, complaint};
 use crate::mailbox::{MailboxError, MailboxPath};
 use crate::tasks::Tasks;
@@ -29,6 +30,8 @@ use crate::telemetry::{SessionGauge, chain};
 /// To a client whose login a reload has taken away.
 pub(super) const LOGIN_CHANGED: &str =
     "Your login was changed or removed on the server: log in again";
+/// To a client that has not logged in when there are too many of them.
+pub(super) const NO_ROOM: &str = "Too many connections: try again later";
 /// Unknown commands in a row before goodbye: a browser or a scanner.
 const UNKNOWN_LIMIT: u32 = 10;
 
@@ -45,6 +48,8 @@ pub(super) struct Session {
     /// Shown by its data connections.
     pub(super) newest_ticket: Arc<Newest>,
     pub(super) peer: IpAddr,
+    /// The balancer that the client comes through.
+    pub(super) via: Option<IpAddr>,
     /// Where the client has reached us.
     pub(super) local: IpAddr,
     pub(super) control: Control,
@@ -67,7 +72,7 @@ pub(super) struct Session {
     unknown: u32,
     /// A command that came during a transfer, to be done after it.
     pub(super) deferred: Option<Line>,
-    _pass: Pass,
+    pub(super) pass: Pass,
 }
 
 /// A client that has logged in.
@@ -181,16 +186,20 @@ pub(super) struct Opening {
     pub(super) tasks: Tasks,
     pub(super) protocol: Protocol,
     pub(super) tag: SessionTag,
-    pub(super) stream: tokio::net::TcpStream,
-    pub(super) peer: IpAddr,
-    pub(super) pass: Pass,
+    pub(super) guest: Guest,
 }
 
 impl Opening {
     /// Begins the session, or does not when the client has left already.
     pub(super) fn session(self) -> io::Result<Session> {
-        self.stream.set_nodelay(true)?;
-        let stream = Inline::new(self.stream)?;
+        let Guest {
+            stream,
+            peer,
+            via,
+            pass,
+        } = self.guest;
+        stream.set_nodelay(true)?;
+        let stream = Inline::new(stream)?;
         let local = stream.local_addr()?.ip().to_canonical();
         let front = self.house.front.now();
         Ok(Session {
@@ -203,7 +212,8 @@ impl Opening {
             protocol: self.protocol,
             tag: self.tag,
             newest_ticket: Arc::default(),
-            peer: self.peer,
+            peer,
+            via,
             local,
             control: Control::new(stream),
             user: None,
@@ -218,7 +228,7 @@ impl Opening {
             facts: Facts::default(),
             unknown: 0,
             deferred: None,
-            _pass: self.pass,
+            pass,
         })
     }
 }
@@ -230,9 +240,15 @@ impl Session {
         match self.serve().await {
             Ok(()) => tracing::debug!("session closed"),
             Err(error) if self.member.is_none() && !self.control.is_secure() => {
+                let offence = match error.kind() {
+                    io::ErrorKind::InvalidData => Offence::OtherProtocol,
+                    io::ErrorKind::TimedOut => Offence::NoLogin,
+                    _ => Offence::Gone,
+                };
                 let why = complaint(&error).map(|why| format!(": {why}"));
                 let why = why.unwrap_or_default();
-                tracing::info!(peer = %self.peer, %error, "a connection ended before TLS was agreed on{why}");
+                let detail = format_args!("before TLS was agreed on: {error}{why}");
+                self.pass.offend(offence, detail);
             }
             Err(error) => tracing::debug!(%error, "session lost"),
         }
@@ -281,14 +297,16 @@ impl Session {
                 biased;
                 () = draining.cancelled() => break "The server is shutting down: try again later",
                 () = ended(self.member.as_ref()) => break LOGIN_CHANGED,
+                () = self.pass.evicted().cancelled() => break NO_ROOM,
                 () = std::future::ready(()), if self.deferred.is_some() => return Ok(self.deferred.take()),
                 line = self.control.line() => return line,
                 () = sleep_until(expires.unwrap_or(deadline)), if expires.is_some() => self.rendezvous = None,
                 () = sleep_until(deadline) => break late,
             }
         };
-        if self.member.is_none() && !draining.is_cancelled() {
-            tracing::info!(peer = %self.peer, "nobody logged in within limits.login_deadline");
+        if goodbye == late && self.member.is_none() {
+            self.pass
+                .offend(Offence::NoLogin, "limits.login_deadline is over");
         }
         self.control.send(&Reply::new(421, goodbye)).await?;
         Ok(None)
@@ -379,16 +397,27 @@ impl Session {
 
     fn blame(&mut self, fault: Fault) -> Answer {
         match fault {
-            Fault::Foreign => return Err(Stop::Leave(fault.into())),
+            Fault::Foreign => {
+                self.speaks_another_protocol();
+                return Err(Stop::Leave(fault.into()));
+            }
             Fault::Unknown => self.unknown += 1,
             _ => {}
         }
         if self.unknown >= UNKNOWN_LIMIT {
+            self.speaks_another_protocol();
             return Err(Stop::Leave(Reply::new(
                 421,
                 "Too many unknown commands: goodbye",
             )));
         }
         Ok(Some(fault.into()))
+    }
+
+    fn speaks_another_protocol(&self) {
+        if self.member.is_none() {
+            let detail = "its lines are no FTP commands";
+            self.pass.offend(Offence::OtherProtocol, detail);
+        }
     }
 }

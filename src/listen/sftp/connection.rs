@@ -1,11 +1,10 @@
 //! One connection from accept to end, and its deadlines: to log in, between requests, without a byte of an upload, and at shutdown.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::Disconnect;
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
@@ -14,7 +13,8 @@ use super::session::{Client, SessionError};
 use super::{Algorithms, Shared};
 use crate::config::Limits;
 use crate::listen::Protocol;
-use crate::listen::accept::Pass;
+use crate::listen::accept::{Guest, Pass};
+use crate::listen::score::Offence;
 use crate::telemetry;
 
 /// How long a client may take to go once it was told to.
@@ -25,6 +25,8 @@ const GOODBYE: Duration = Duration::from_secs(2);
 enum Ended {
     #[error("no login in time")]
     NoLogin,
+    #[error("too many connections: try again later")]
+    NoRoom,
     #[error("idle for too long")]
     Idle,
     #[error("no byte of an upload for too long")]
@@ -36,14 +38,8 @@ enum Ended {
     LoginChanged,
 }
 
-/// Serves the connection until one side ends it. `pass` is its place, free again afterwards.
-pub(super) async fn serve(
-    shared: Arc<Shared>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    algorithms: Algorithms,
-    pass: Pass,
-) {
+/// Serves the connection until one side ends it.
+pub(super) async fn serve(shared: Arc<Shared>, guest: Guest, algorithms: Algorithms) {
     let session = uuid::Uuid::now_v7();
     let span = tracing::info_span!(
         "session",
@@ -54,19 +50,18 @@ pub(super) async fn serve(
         login = tracing::field::Empty,
     );
     let within = span.clone();
-    converse(&shared, stream, peer, algorithms, span)
+    converse(&shared, guest, algorithms, span)
         .instrument(within)
         .await;
-    drop(pass);
 }
 
-async fn converse(
-    shared: &Arc<Shared>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    algorithms: Algorithms,
-    span: Span,
-) {
+async fn converse(shared: &Arc<Shared>, guest: Guest, algorithms: Algorithms, span: Span) {
+    let Guest {
+        stream,
+        peer: ip,
+        pass,
+        ..
+    } = guest;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "the connection is gone before it began");
         return;
@@ -74,7 +69,6 @@ async fn converse(
     let pulse = Pulse::new();
     // Also when this task is aborted, which russh's own would survive.
     let _severed = Severed(Arc::clone(&pulse));
-    let ip = peer.ip().to_canonical();
     let front = shared.front.now();
     let client = Client::new(
         Arc::clone(shared),
@@ -94,8 +88,8 @@ async fn converse(
     tokio::pin!(talk);
     let outcome = tokio::select! {
         outcome = &mut talk => outcome,
-        ended = overdue(&pulse, &front.limits, shared.tasks.draining()) => {
-            tell_end(ended, ip, pulse.refusals());
+        ended = either(overdue(&pulse, &front.limits, shared.tasks.draining()), no_room(&pulse, &pass)) => {
+            tell_end(ended, ip, pulse.refusals(), &pass);
             pulse.end(ended.to_string());
             say_goodbye(&pulse, ended).await;
             if let Ok(outcome) = tokio::time::timeout(GOODBYE, &mut talk).await {
@@ -108,12 +102,12 @@ async fn converse(
     };
     match outcome {
         Ok(()) => tracing::debug!("session ends"),
-        Err(error) => tell_error(&error, ip),
+        Err(error) => tell_error(&error, ip, pulse.is_strange().then_some(&pass)),
     }
 }
 
 /// What an admin should hear of a deadline: a client that hangs before its login is reported as "the server does not answer".
-fn tell_end(ended: Ended, peer: IpAddr, refusals: usize) {
+fn tell_end(ended: Ended, peer: IpAddr, refusals: usize, pass: &Pass) {
     match ended {
         Ended::NoLogin if refusals > 0 => tracing::info!(
             %peer,
@@ -121,15 +115,15 @@ fn tell_end(ended: Ended, peer: IpAddr, refusals: usize) {
             "no login in time: after a refused key or password the client waited, as one does that asks for the login service again (paramiko, unless it is \
              given ServiceRequestingTransport): let it try the right key or password only, or first"
         ),
-        Ended::NoLogin => tracing::info!(%peer, "no login in time"),
-        Ended::Idle | Ended::Stalled | Ended::Shutdown | Ended::LoginChanged => {
+        Ended::NoLogin => pass.offend(Offence::NoLogin, "limits.login_deadline is over"),
+        Ended::NoRoom | Ended::Idle | Ended::Stalled | Ended::Shutdown | Ended::LoginChanged => {
             tracing::debug!(reason = %ended, "the connection is ended");
         }
     }
 }
 
-/// One line for what is more than a client that went away. Nothing that a client offers or sends is in it.
-fn tell_error(error: &SessionError, peer: IpAddr) {
+/// One line for what is more than a client that went away. Nothing that a client offers or sends is in it. A stranger has its pass still.
+fn tell_error(error: &SessionError, peer: IpAddr, stranger: Option<&Pass>) {
     use russh::Error;
     let reason = match error {
         SessionError::Unread => "the client asks on without reading the answers",
@@ -161,7 +155,12 @@ fn tell_error(error: &SessionError, peer: IpAddr) {
             _ => "the client does not keep to the protocol",
         },
     };
-    tracing::info!(%peer, "an SSH connection is ended: {reason}");
+    if let Some(pass) = stranger {
+        let detail = format_args!("an SSH connection is ended: {reason}");
+        pass.offend(Offence::OtherProtocol, detail);
+    } else {
+        tracing::info!(%peer, "an SSH connection is ended: {reason}");
+    }
 }
 
 /// Cuts the connection when it is dropped.
@@ -171,6 +170,28 @@ impl Drop for Severed {
     fn drop(&mut self) {
         self.0.end("the server ended the session".to_owned());
         self.0.severed().cancel();
+    }
+}
+
+async fn either(one: impl Future<Output = Ended>, other: impl Future<Output = Ended>) -> Ended {
+    tokio::select! {
+        ended = one => ended,
+        ended = other => ended,
+    }
+}
+
+/// Waits until the place was given away, which it is no more once somebody has logged in.
+async fn no_room(pulse: &Arc<Pulse>, pass: &Pass) -> Ended {
+    let mut logged_in = pulse.logged_in();
+    tokio::select! {
+        biased;
+        _ = logged_in.wait_for(Option::is_some) => {}
+        () = pass.evicted().cancelled() => return Ended::NoRoom,
+    }
+    if pass.log_in() {
+        std::future::pending().await
+    } else {
+        Ended::NoRoom
     }
 }
 

@@ -27,12 +27,11 @@ use tokio::net::{TcpListener, TcpSocket};
 pub use self::host_key::HostKeyError;
 pub use self::settings::{Algorithms, SshIdentity};
 use crate::listen::Protocol;
-use crate::listen::accept::{Door, Strain};
+use crate::listen::accept::{Door, Entrance, Strain};
 use crate::listen::front::{Front, SftpFront};
 use crate::listen::login::Logins;
 use crate::live::Live;
 use crate::tasks::Tasks;
-use crate::telemetry;
 
 /// Connections that wait to be accepted: a night's senders often come in the same second.
 const BACKLOG: u32 = 1024;
@@ -52,6 +51,8 @@ pub struct SftpServer {
 #[derive(Debug)]
 struct Listening {
     listener: TcpListener,
+    /// As it is configured.
+    wanted: SocketAddr,
     address: SocketAddr,
     algorithms: Algorithms,
 }
@@ -149,6 +150,7 @@ fn listen(address: SocketAddr, algorithms: Algorithms) -> Result<Listening, Bind
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
         Ok(Listening {
+            wanted: address,
             address: listener.local_addr()?,
             listener,
             algorithms,
@@ -178,9 +180,15 @@ fn listen(address: SocketAddr, algorithms: Algorithms) -> Result<Listening, Bind
 async fn accept(listening: Listening, shared: Arc<Shared>, door: Arc<Door>) {
     let Listening {
         listener,
+        wanted,
         address,
         algorithms,
     } = listening;
+    let entrance = Entrance {
+        door,
+        protocol: Protocol::Sftp,
+        listener: wanted,
+    };
     let draining = shared.tasks.draining().clone();
     let mut strain = Strain::default();
     loop {
@@ -189,18 +197,15 @@ async fn accept(listening: Listening, shared: Arc<Shared>, door: Arc<Door>) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => match door.admit(peer.ip()) {
-                Ok(pass) => {
-                    let shared = Arc::clone(&shared);
-                    let tasks = shared.tasks.clone();
-                    let served = connection::serve(shared, stream, peer, algorithms, pass);
+            Ok((stream, peer)) => {
+                let serving = Arc::clone(&shared);
+                let begin = move |guest| {
+                    let tasks = serving.tasks.clone();
+                    let served = connection::serve(serving, guest, algorithms);
                     drop(tasks.spawn("sftp session", served));
-                }
-                Err(full) => {
-                    telemetry::count_refused_connection(Protocol::Sftp);
-                    tracing::debug!(peer = %peer.ip(), reason = %full, "connection refused");
-                }
-            },
+                };
+                entrance.receive(stream, peer, &shared.tasks, begin);
+            }
             Err(error) => {
                 strain.tell(address, &error);
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -94,6 +94,11 @@ impl Pulse {
         self.logged_in.subscribe()
     }
 
+    /// Whether nobody has logged in, and we have not ended the connection.
+    pub(super) fn is_strange(&self) -> bool {
+        self.logged_in.borrow().is_none() && self.ended().is_none()
+    }
+
     /// What is open now, and what will be.
     pub(super) fn files(&self) -> watch::Receiver<Files> {
         self.files.subscribe()

@@ -184,6 +184,12 @@ impl Login {
         self
     }
 
+    /// From these networks only.
+    pub(crate) fn only_from(mut self, networks: &[&'static str]) -> Self {
+        self.allow_from = networks.to_vec();
+        self
+    }
+
     pub(crate) fn sandbox(mut self) -> Self {
         self.environment = "sandbox";
         self

@@ -23,6 +23,8 @@ pub(crate) struct Ftps {
     server: SocketAddr,
     /// Where its connections come from; none: wherever the system likes.
     from: Option<IpAddr>,
+    /// What a data connection begins with.
+    header: Vec<u8>,
     config: Arc<ClientConfig>,
     /// Tickets of data connections that began without one.
     afresh: Option<Arc<ClientConfig>>,
@@ -53,9 +55,18 @@ impl Ftps {
         server: SocketAddr,
         from: Option<IpAddr>,
     ) -> io::Result<Self> {
+        Self::try_connect_on(connect(from, server)?, port, server, from)
+    }
+
+    /// The same on a connection that is there already, to `server` in the end.
+    pub(crate) fn try_connect_on(
+        socket: TcpStream,
+        port: Port,
+        server: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> io::Result<Self> {
         // Tickets are kept by the session: with another session's, a data connection would stray.
         let config = config();
-        let socket = connect(from, server)?;
         let control = match port {
             Port::Implicit => Control::Secure(Box::new(BufReader::new(secure(&config, socket)?))),
             _ => Control::Clear(BufReader::new(socket)),
@@ -64,7 +75,9 @@ impl Ftps {
             control,
             server,
             from,
+            header: Vec::new(),
             config,
+            afresh: None,
         };
         session.try_hear()?;
         Ok(session)
@@ -234,7 +247,15 @@ impl Ftps {
     /// A connection to a passive port, not yet in TLS.
     pub(crate) fn try_passive(&mut self) -> io::Result<TcpStream> {
         let address = self.try_passive_address()?;
-        connect(self.from, address)
+        let mut socket = connect(self.from, address)?;
+        socket.write_all(&self.header)?;
+        Ok(socket)
+    }
+
+    /// From now on data connections come from there, and begin with these bytes.
+    pub(crate) fn route_data(&mut self, from: &str, header: &[u8]) {
+        self.from = Some(from.parse().unwrap());
+        self.header = header.to_vec();
     }
 
     /// Makes a data connection of what was connected.

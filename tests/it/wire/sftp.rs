@@ -89,9 +89,29 @@ impl Answer {
 impl Sftp {
     /// Logs in and starts SFTP.
     pub(crate) fn try_log_in(daemon: &Daemon, user: &str, password: &str) -> io::Result<Self> {
-        let address = daemon.address(Port::Sftp);
+        Self::try_log_in_from("127.0.0.1", daemon, user, password)
+    }
+
+    /// The same from another address of this machine.
+    pub(crate) fn try_log_in_from(
+        from: &str,
+        daemon: &Daemon,
+        user: &str,
+        password: &str,
+    ) -> io::Result<Self> {
+        let socket = super::ftps::connect(Some(from.parse().unwrap()), daemon.address(Port::Sftp))?;
+        Self::try_log_in_on(socket, user, password)
+    }
+
+    /// The same on a connection that is there already.
+    pub(crate) fn try_log_in_on(
+        socket: std::net::TcpStream,
+        user: &str,
+        password: &str,
+    ) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
         RUNTIME.block_on(async {
-            let stream = TcpStream::connect(address).await?;
+            let stream = TcpStream::from_std(socket)?;
             stream.set_nodelay(true)?;
             let socket = Socket(Arc::new(Mutex::new(Some(stream))));
             let config = Arc::new(client::Config::default());
