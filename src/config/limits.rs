@@ -27,6 +27,7 @@ pub struct Limits {
     pub cell_length_bytes: usize,
     pub import_memory_bytes: u64,
     pub import_time: Duration,
+    /// So many refused logins from an address within `ban_window` ban it for `ban_time`; 0: nobody is banned.
     pub ban_failures: u32,
     pub ban_window: Duration,
     pub ban_time: Duration,
