@@ -191,11 +191,7 @@ impl Daemon {
             "expiry",
             Arc::clone(&expiry).serve(control.draining().clone()),
         );
-        // Drained with the workers, when the last session has ended.
-        let writer = UseWriter::new(Arc::clone(logins.uses()), core.db.clone());
-        let (write, asked_to_write) = mpsc::channel(WRITINGS_WAITING);
-        let writing = writer.serve(uses::INTERVAL, asked_to_write, workers.draining().clone());
-        workers.spawn_vital("credential uses", writing);
+        let write = record_uses(&workers, &logins, &core.db);
         let answers = answers(ask, write, Arc::clone(&logins));
         let watching = Arc::clone(logins.bans()).watch(sessions.draining().clone());
         drop(sessions.spawn("bans", watching));
@@ -380,6 +376,15 @@ impl Listeners {
         }
         Ok(Self { ftps, sftp, web })
     }
+}
+
+/// Begins to write the last uses of credentials, now and then and when it is asked to. Drained with the workers, when the last session has ended.
+fn record_uses(workers: &Tasks, logins: &Logins, db: &Db) -> mpsc::Sender<uses::Request> {
+    let writer = UseWriter::new(Arc::clone(logins.uses()), db.clone());
+    let (ask, asked) = mpsc::channel(WRITINGS_WAITING);
+    let writing = writer.serve(uses::INTERVAL, asked, workers.draining().clone());
+    workers.spawn_vital("credential uses", writing);
+    ask
 }
 
 /// What commands ask a running daemon.

@@ -125,14 +125,21 @@ pub(in crate::listen) enum Tickets {
 #[derive(Debug, Default)]
 struct Seen {
     tag: Option<SessionTag>,
-    /// Its ticket was good.
-    resuming: bool,
-    /// Not the one that the data connection before it has shown.
-    is_news: bool,
+    ticket: Good,
     /// We have signed: the handshake is a whole one, whatever ticket came with it.
     signed: bool,
     /// The client offers TLS 1.3, and gets it.
     is_tls13: bool,
+}
+
+/// Whether a good ticket was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Good {
+    #[default]
+    None,
+    /// As by the data connection before it, or it does not matter.
+    Known,
+    New,
 }
 
 impl Witness {
@@ -184,7 +191,7 @@ impl ProducesTickets for Witness {
     /// No new ticket where TLS 1.2 resumes: OpenSSL clients that keep sessions by themselves (PHP) forget the old one for it and never see the new one.
     fn enabled(&self) -> bool {
         let seen = self.lock();
-        self.sessions.tickets.enabled() && (seen.is_tls13 || !seen.resuming)
+        self.sessions.tickets.enabled() && (seen.is_tls13 || seen.ticket == Good::None)
     }
 
     fn lifetime(&self) -> u32 {
@@ -205,7 +212,7 @@ impl ProducesTickets for Witness {
         match &self.tickets {
             _ if !is_proven => return None,
             Tickets::Always => {}
-            Tickets::ForNews(_) if !seen.is_news => return None,
+            Tickets::ForNews(_) if seen.ticket != Good::New => return None,
             Tickets::ForNews(newest) => newest.give(),
         }
         self.sessions.tickets.encrypt(plain)
@@ -215,10 +222,10 @@ impl ProducesTickets for Witness {
         let plain = self.sessions.tickets.decrypt(cipher)?;
         let mut seen = self.lock();
         seen.tag = SessionTag::find(&plain);
-        seen.resuming = true;
-        if let Tickets::ForNews(newest) = &self.tickets {
-            seen.is_news = newest.is_news(cipher);
-        }
+        seen.ticket = match &self.tickets {
+            Tickets::ForNews(newest) if newest.is_news(cipher) => Good::New,
+            _ => Good::Known,
+        };
         Some(plain)
     }
 }
