@@ -221,6 +221,22 @@ fn an_offset_counts_for_one_transfer_even_if_that_one_fails() {
 }
 
 #[test]
+fn a_part_goes_on_after_an_allo_of_the_whole_as_perl_says_it() {
+    let daemon = Daemon::start([Tenant::named("acme")]);
+    let mut session = log_in(&daemon);
+    let whole = Staff::of(40).csv();
+    let (half, rest) = whole.split_at(500);
+    let path = "/data/employees.csv.part";
+    assert_eq!(session.store(path, half).code, 226);
+    assert_eq!(session.ask(&format!("ALLO {}", whole.len())).code, 200);
+    let mut data = session.transfer(&format!("APPE {path}"));
+    data.send(rest);
+    data.finish();
+    assert_eq!(session.hear().code, 226);
+    assert_eq!(session.fetch(&format!("RETR {path}")), whole);
+}
+
+#[test]
 fn a_cut_replacement_leaves_yesterdays_file_byte_for_byte() {
     let daemon = Daemon::start([Tenant::named("acme")]);
     let mut session = log_in(&daemon);

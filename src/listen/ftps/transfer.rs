@@ -103,7 +103,9 @@ impl Session {
         };
         let attended = self.attend(Box::pin(moving), &patience).await;
         drop(rendezvous);
-        let received = attended.outcome.and_then(|received| match next.announced {
+        // Of an upload that goes on, a sender announces the rest or, as Perl's Net::FTP does, the whole.
+        let announced = next.announced.filter(|_| start == Start::Truncate);
+        let received = attended.outcome.and_then(|received| match announced {
             // In TYPE A a sender announces its own size, not that of the bytes with line ends converted.
             Some(announced) if self.data_type == Type::Image && announced != received => {
                 Err(Cut::NotAsAnnounced)
