@@ -8,8 +8,9 @@ use crate::harness::{Client as Process, Port};
 
 pub(crate) const FAMILY: Family = Family {
     title: "ftp-ssl",
-    advice: "The old ftp program: commands on stdin, `-z secure` so that data go encrypted, `-p` for passive mode. It ends uploads without TLS's close_notify, so its tenant needs `accept_unclean_close = true`; without it each upload is refused with 426. It ends with exit code 0 whatever \
-             happens, so a script has to look for `226` in what it says.\n\n\
+    advice: "The old ftp program: commands on stdin, `-z secure` so that data go encrypted, `-p` for passive mode. It ends uploads without TLS's \
+             close_notify, so its tenant needs `accept_unclean_close = true`; without it each upload is refused with 426. It ends with exit code 0 \
+             whatever happens, so a script has to look for `226` in what it says.\n\n\
              ```sh\n\
              printf 'user %s \"%s\"\\nbinary\\nput employees.csv /data/employees.csv\\nbye\\n' \"$name\" \"$password\" |\n  \
              ftp-ssl -n -v -p -z secure secureftp.example.com | tee log; grep -q '^226 Received' log\n\
@@ -56,7 +57,8 @@ impl<'a> FtpSsl<'a> {
         let said = format!("{}\n{}", reply.text(), reply.stderr);
         let is_refusal = |line: &str| {
             let code = line.get(..4).unwrap_or_default();
-            code.starts_with(['4', '5']) && code.ends_with([' ', '-'])
+            // "458 bytes sent in 0.00 secs" is no reply.
+            code.starts_with(['4', '5']) && code.ends_with([' ', '-']) && !line.contains(" secs (")
         };
         if reply.code != 0 || said.lines().any(is_refusal) {
             return Err(No::Refused(said));
@@ -79,7 +81,12 @@ impl Client for FtpSsl<'_> {
                 local.display()
             )),
             Act::Keep(..) => cannot("it sets no times"),
-            Act::Resume(local, remote) => self.run(&format!("append {} {remote}", local.display())),
+            Act::Resume(local, remote) => {
+                let there = self.run(&format!("size {remote}"))?;
+                let size = there.lines().find_map(|line| line.strip_prefix("213 "));
+                let size = size.unwrap_or_else(|| panic!("no size in {there}"));
+                self.run(&format!("restart {size}\nput {} {remote}", local.display()))
+            }
             Act::Get(remote, local) => {
                 self.run(&format!("get \"{remote}\" \"{}\"", local.display()))
             }

@@ -32,6 +32,8 @@ fn tool(seat: &Seat<'_>, name: &str) -> Command {
         .args(["-e", name, "-oBatchMode=no"])
         .args(ssh_options())
         .args(["-oPubkeyAuthentication=no", "-oNumberOfPasswordPrompts=1"])
+        // sshpass answers once, and says nothing when it is asked again.
+        .args(["-oPreferredAuthentications=password"])
         .args(["-P", &seat.port().to_string()]);
     command
 }

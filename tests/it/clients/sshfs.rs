@@ -12,7 +12,7 @@ use crate::harness::{Client as Process, Port, Reply};
 pub(crate) const FAMILY: Family = Family {
     title: "sshfs",
     advice: "Mounts the mailbox as a folder, with FUSE. It starts the system's ssh, which refuses a pipe in the user's name. A refusal is an error of the \
-             file system (`cp` says \"Permission denied\"), so look at `cp`'s exit code. `-o sshfs_sync`, so that a write tells at once what came of it.\n\n\
+             file system (`cp` says \"Permission denied\"), so look at `cp`'s exit code. `-o sshfs_sync`, so that a write tells at once what came of it. The end of the file is sent behind `cp`'s back: the receipt in `/errors` tells what became of it.\n\n\
              ```sh\n\
              sshfs -o IdentityFile=key -o sshfs_sync 'secureftp.example.com+hr@acme.example@secureftp.example.com:/' /mnt/hr && cp employees.csv /mnt/hr/data/ && fusermount3 -u /mnt/hr\n\
              ```",
