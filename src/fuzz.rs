@@ -1,6 +1,7 @@
 //! The doors for `fuzz/`: laws that hold for any bytes of a stranger. The corpus that fuzzing has found runs in the tests.
 
 pub use crate::listen::ftps::laws::{command_lines, listings};
+pub use crate::listen::proxy::first_bytes;
 pub use crate::listen::sftp::laws::packets;
 pub use crate::mailbox::laws::paths;
 
@@ -39,5 +40,10 @@ mod tests {
     #[test]
     fn the_corpus_of_sftp_packets_keeps_its_law() {
         replay("sftp_packets", super::packets);
+    }
+
+    #[test]
+    fn the_corpus_of_proxy_headers_keeps_its_law() {
+        replay("proxy_headers", super::first_bytes);
     }
 }

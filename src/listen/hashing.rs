@@ -242,8 +242,9 @@ mod tests {
             }
         };
         futures_join(std::iter::repeat_n(1, 40).chain([2]).map(ask)).await;
+        // Its hash is the second one; how soon after that it is polled is the machine's business. Without turns it would be the last of 41.
         let place = lock(&order).iter().position(|last| *last == 2).unwrap();
-        assert!(place <= 2, "it was number {place}");
+        assert!(place < 10, "it was number {place}");
     }
 
     /// Polls all of them in turn.

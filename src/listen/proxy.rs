@@ -167,6 +167,34 @@ enum Family {
     Other,
 }
 
+/// What holds for any first bytes of a connection: the decoder asks for no byte behind the header and for no more than a header has, and before its end it
+/// has not said that it is whole.
+#[cfg(any(test, fuzzing))]
+#[expect(clippy::missing_panics_doc, reason = "a broken law panics")]
+pub fn first_bytes(bytes: &[u8]) {
+    let mut taken = 0;
+    while let Some(so_far) = bytes.get(..taken) {
+        match decode(so_far) {
+            Ok(Progress::More(count)) => {
+                assert!(count > 0, "it would wait for ever");
+                taken += count;
+                assert!(taken <= FIXED_BYTES + PAYLOAD_LIMIT_BYTES);
+            }
+            Ok(Progress::Whole(_)) => {
+                for end in 0..taken {
+                    let earlier = bytes.get(..end).map(decode);
+                    assert!(
+                        matches!(earlier, Some(Ok(Progress::More(_)))),
+                        "whole at {end} of {taken}"
+                    );
+                }
+                return;
+            }
+            Err(_) => return,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
