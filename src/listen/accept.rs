@@ -28,6 +28,8 @@ use crate::telemetry;
 
 /// Between two lines about connections that were turned away, or could not be accepted.
 const QUIET: Duration = Duration::from_secs(10);
+/// Lines about strangers whose connections come to nothing in that time, of each kind.
+const LINES: u32 = 10;
 /// For a balancer to say whose connection it is: it does so at once.
 const HEADER_LIMIT: Duration = Duration::from_secs(5);
 /// Connections of which that is not known yet.
@@ -82,7 +84,8 @@ struct Place {
 
 #[derive(Debug)]
 struct Told {
-    at: Instant,
+    since: Instant,
+    lines: u32,
     untold: u64,
 }
 
@@ -225,7 +228,7 @@ impl Entrance {
 
     fn refuse(&self, peer: IpAddr, headless: &Headless) {
         telemetry::count_refused_connection(self.protocol);
-        self.door.tell("headless", |untold| {
+        self.door.tell("headless", 1, |untold| {
             tracing::warn!(%peer, listener = %self.listener, untold, "a connection to a listener of [proxy_protocol] was closed: {headless}");
         });
     }
@@ -292,7 +295,7 @@ impl Door {
         };
         if let Some(full) = full {
             let count = open.places.len();
-            open.tell("full", |untold| {
+            open.tell("full", 1, |untold| {
                 tracing::warn!(peer = %address, open = count, untold, "connections are turned away: {full}");
             });
             return Err(full);
@@ -318,9 +321,9 @@ impl Door {
         })
     }
 
-    /// Says something to the log, unless it was told the like of it a moment ago. What it is given is how many times that was so.
-    fn tell(&self, kind: &'static str, say: impl FnOnce(u64)) {
-        self.lock().tell(kind, say);
+    /// Says something to the log, unless it was told `most` times the like of it a moment ago. What it is given is how many times that was so.
+    fn tell(&self, kind: &'static str, most: u32, say: impl FnOnce(u64)) {
+        self.lock().tell(kind, most, say);
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -345,7 +348,7 @@ impl Open {
         };
         if let Some(place) = self.free(number) {
             place.evicted.cancel();
-            self.tell("evicted", |untold| {
+            self.tell("evicted", 1, |untold| {
                 tracing::warn!(
                     peer = %place.origin,
                     open = most,
@@ -371,20 +374,23 @@ impl Open {
         Some(place)
     }
 
-    fn tell(&mut self, kind: &'static str, say: impl FnOnce(u64)) {
-        let mut untold = 0;
-        if let Some(told) = self.told.get_mut(kind) {
-            if told.at.elapsed() < QUIET {
-                told.untold += 1;
-                return;
-            }
-            untold = told.untold;
-        }
-        let now = Told {
-            at: Instant::now(),
+    fn tell(&mut self, kind: &'static str, most: u32, say: impl FnOnce(u64)) {
+        let told = self.told.entry(kind).or_insert_with(|| Told {
+            since: Instant::now(),
+            lines: 0,
             untold: 0,
-        };
-        self.told.insert(kind, now);
+        });
+        let mut untold = 0;
+        if told.since.elapsed() >= QUIET {
+            untold = std::mem::take(&mut told.untold);
+            told.since = Instant::now();
+            told.lines = 0;
+        }
+        if told.lines >= most {
+            told.untold += 1;
+            return;
+        }
+        told.lines += 1;
         say(untold);
     }
 }
@@ -411,11 +417,11 @@ impl Pass {
         &self.evicted
     }
 
-    /// Counts against the address that the connection comes to nothing, and tells the log now and then.
-    pub(in crate::listen) fn offend(&self, offence: Offence, detail: impl fmt::Display) {
+    /// Counts against the address that the connection comes to nothing, and tells the log, if not too many do.
+    pub(in crate::listen) fn offend(&self, offence: Offence, what: impl fmt::Display) {
         self.door.bans.note(self.address, None, offence.into());
-        self.door.tell(offence.as_str(), |untold| {
-            tracing::info!(peer = %self.address, untold, "{}: {detail}", offence.as_str());
+        self.door.tell(offence.as_str(), LINES, |untold| {
+            tracing::info!(peer = %self.address, untold, "{what}");
         });
     }
 }
