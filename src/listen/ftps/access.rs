@@ -110,7 +110,7 @@ impl Session {
         let check = self.house.logins.check_password(attempt, password);
         let check = self.pass.evicted().run_until_cancelled(check);
         let Ok(checked) = timeout_at(self.login_deadline, check).await else {
-            let detail = "limits.login_deadline is over";
+            let detail = "nobody logged in within limits.login_deadline";
             self.pass.offend(Offence::NoLogin, detail);
             return Err(Stop::Leave(Reply::new(
                 421,

@@ -247,7 +247,8 @@ impl Session {
                 };
                 let why = complaint(&error).map(|why| format!(": {why}"));
                 let why = why.unwrap_or_default();
-                let detail = format_args!("before TLS was agreed on: {error}{why}");
+                let detail =
+                    format_args!("a connection ended before TLS was agreed on: {error}{why}");
                 self.pass.offend(offence, detail);
             }
             Err(error) => tracing::debug!(%error, "session lost"),
@@ -305,8 +306,8 @@ impl Session {
             }
         };
         if goodbye == late && self.member.is_none() {
-            self.pass
-                .offend(Offence::NoLogin, "limits.login_deadline is over");
+            let what = "nobody logged in within limits.login_deadline";
+            self.pass.offend(Offence::NoLogin, what);
         }
         self.control.send(&Reply::new(421, goodbye)).await?;
         Ok(None)
@@ -416,7 +417,7 @@ impl Session {
 
     fn speaks_another_protocol(&self) {
         if self.member.is_none() {
-            let detail = "its lines are no FTP commands";
+            let detail = "a connection is ended: its lines are no FTP commands";
             self.pass.offend(Offence::OtherProtocol, detail);
         }
     }

@@ -115,7 +115,7 @@ fn tell_end(ended: Ended, peer: IpAddr, refusals: usize, pass: &Pass) {
             "no login in time: after a refused key or password the client waited, as one does that asks for the login service again (paramiko, unless it is \
              given ServiceRequestingTransport): let it try the right key or password only, or first"
         ),
-        Ended::NoLogin => pass.offend(Offence::NoLogin, "limits.login_deadline is over"),
+        Ended::NoLogin => pass.offend(Offence::NoLogin, "no login in time"),
         Ended::NoRoom | Ended::Idle | Ended::Stalled | Ended::Shutdown | Ended::LoginChanged => {
             tracing::debug!(reason = %ended, "the connection is ended");
         }

@@ -200,8 +200,9 @@ fn whoever_is_slow_before_the_login_is_ended_by_the_deadline() {
         }
         still_serves(daemon);
     });
-    let lines = daemon.lines_with("nobody logged in");
-    assert!((1..=3).contains(&lines), "{lines} lines");
+    // Of fifty.
+    let lines = daemon.lines_with("\"untold\":");
+    assert!((1..=20).contains(&lines), "{lines} lines");
     attacked.ends("slow strangers");
 }
 
