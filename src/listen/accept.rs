@@ -426,6 +426,16 @@ impl Pass {
     }
 }
 
+impl Pass {
+    /// Tells the log now and then of a sender that could not agree with us on TLS. It counts for nothing: the address is a tenant's as like as not, and the
+    /// line is what its admin needs.
+    pub(in crate::listen) fn regret(&self, why: &'static str, error: &std::io::Error) {
+        self.door.tell(why, LINES, |untold| {
+            tracing::info!(peer = %self.address, untold, %error, "a connection ended before TLS was agreed on: {why}");
+        });
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
         self.door.lock().free(self.number);

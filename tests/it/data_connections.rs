@@ -66,10 +66,17 @@ fn in_require_a_connection_without_the_session_gets_nothing_not_even_a_ticket_to
             assert_eq!(session.ask(&command).code, 150);
             // It has the tickets that it was given the times before.
             let mut thief = session.open_afresh(address).unwrap();
-            drop(thief.try_send(b"of a thief"));
-            assert_eq!(thief.hear_out(), b"");
-            thief.finish();
+            let begun = Instant::now();
+            if command.starts_with("STOR") {
+                drop(thief.try_send(b"of a thief"));
+                thief.finish();
+            } else {
+                assert_eq!(thief.hear_out(), b"");
+                thief.finish();
+            }
             assert_eq!(session.hear().code, 522, "{command}");
+            // Neither waits for the other to end it.
+            assert!(begun.elapsed() < Duration::from_secs(8), "{command}");
         }
     }
     assert_eq!(session.fetch(&format!("RETR {FILE}")), b"of acme");
@@ -87,15 +94,14 @@ fn a_connection_that_strays_gets_no_ticket_of_the_session_it_has_strayed_to() {
         let mut stray = theirs.open(address).unwrap();
         assert_eq!(stray.hear_out(), b"");
         stray.finish();
-        let before = strayed;
-        strayed = daemon.lines_with("belongs to another session");
-        if strayed > before {
-            let mut right = ours.open(address).unwrap();
-            assert_ne!(right.hear_out(), b"");
+        // Closed as strayed, it leaves the port to the right one; come without any ticket, it takes it away.
+        if let Ok(mut right) = ours.open(address) {
+            right.hear_out();
             right.finish();
-            assert_eq!(ours.hear().code, 226);
-        } else {
-            assert_eq!(ours.hear().code, 522, "it has come without any");
+        }
+        match ours.hear().code {
+            226 => strayed += 1,
+            code => assert_eq!(code, 522),
         }
     }
     assert!((1..12).contains(&strayed), "{strayed}");

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -177,7 +177,11 @@ impl Expected<'_> {
                     tracing::warn!("closed a data connection that belongs to another session");
                 }
                 Verdict::NotResumed => {
-                    hear_out(stream).await;
+                    match direction {
+                        Direction::Up => hear_out(stream).await,
+                        // Its client waits for us.
+                        Direction::Down => part_at_once(stream).await,
+                    }
                     return Err(NoData::NotResumed);
                 }
             }
@@ -209,6 +213,13 @@ impl Expected<'_> {
         let resumed = witness.resumed(stream.get_ref().1);
         telemetry::count_data_handshake(resumed.is_some());
         Ok((stream, resumed))
+    }
+}
+
+/// Ends a connection on which nothing is to come from either side.
+async fn part_at_once(mut stream: DataStream) {
+    if !matches!(timeout(LINGER, stream.shutdown()).await, Ok(Ok(()))) {
+        tracing::debug!("a refused peer did not wait for the end of its data connection");
     }
 }
 

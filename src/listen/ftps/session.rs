@@ -240,16 +240,7 @@ impl Session {
         match self.serve().await {
             Ok(()) => tracing::debug!("session closed"),
             Err(error) if self.member.is_none() && !self.control.is_secure() => {
-                let offence = match error.kind() {
-                    io::ErrorKind::InvalidData => Offence::OtherProtocol,
-                    io::ErrorKind::TimedOut => Offence::NoLogin,
-                    _ => Offence::Gone,
-                };
-                let why = complaint(&error).map(|why| format!(": {why}"));
-                let why = why.unwrap_or_default();
-                let detail =
-                    format_args!("a connection ended before TLS was agreed on: {error}{why}");
-                self.pass.offend(offence, detail);
+                self.never_agreed(&error);
             }
             Err(error) => tracing::debug!(%error, "session lost"),
         }
@@ -257,6 +248,20 @@ impl Session {
         self.rendezvous = None;
         self.member = None;
         self.control.close().await;
+    }
+
+    /// The connection has ended before TLS was agreed on.
+    fn never_agreed(&self, error: &io::Error) {
+        if let Some(why) = complaint(error) {
+            return self.pass.regret(why, error);
+        }
+        let offence = match error.kind() {
+            io::ErrorKind::InvalidData => Offence::OtherProtocol,
+            io::ErrorKind::TimedOut => Offence::NoLogin,
+            _ => Offence::Gone,
+        };
+        let detail = format_args!("a connection ended before TLS was agreed on: {error}");
+        self.pass.offend(offence, detail);
     }
 
     async fn serve(&mut self) -> io::Result<()> {

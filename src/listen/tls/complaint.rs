@@ -1,10 +1,10 @@
-//! What an admin is told of a handshake that failed because of what the peer offers or expects: one sentence, and what to do.
+//! What an admin is told of a handshake that failed because of what a sender offers or expects: one sentence, and what to do.
 
 use std::io;
 
 use rustls::{AlertDescription, Error, PeerIncompatible};
 
-/// None: nothing that is known to be the peer's doing.
+/// None: not what a sender does that means well.
 pub(in crate::listen) fn complaint(error: &io::Error) -> Option<&'static str> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     Some(match error {
@@ -25,9 +25,6 @@ pub(in crate::listen) fn complaint(error: &io::Error) -> Option<&'static str> {
             }
             _ => "the sender's TLS does not go together with ours",
         },
-        Error::NoApplicationProtocol => {
-            "the peer wants another protocol than FTP: it has come to the wrong port, or was sent here"
-        }
         Error::AlertReceived(
             AlertDescription::UnknownCA
             | AlertDescription::BadCertificate
@@ -37,7 +34,6 @@ pub(in crate::listen) fn complaint(error: &io::Error) -> Option<&'static str> {
         ) => {
             "the sender does not trust our certificate: it must know the authority, or this fingerprint"
         }
-        Error::InvalidMessage(_) => "what the peer sent is not TLS",
         _ => return None,
     })
 }
