@@ -471,7 +471,11 @@ impl Case<'_> {
         }
         steps.push(match &standing.ban {
             None => Step::passed("ban", "the address is not banned"),
-            Some(why) => Step::failed("ban", why, None),
+            Some(why) => Step::failed(
+                "ban",
+                why,
+                format!("mend what the sender does wrong, then wait or lift the ban with `rosterd bans --lift {}`", self.from.to_canonical()),
+            ),
         });
         let name = LoginName::parse(self.user, &self.config.server.hosts);
         let differs =

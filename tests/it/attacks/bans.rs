@@ -84,6 +84,11 @@ fn whoever_guesses_is_slowed_down_and_then_closed_at_every_door() {
     assert!(daemon.lets_in("127.0.0.67", "anywhere@acme.example"));
     drop(before);
 
+    let who = ["--user", "anywhere@acme.example", "--from"];
+    let explain = |from| daemon.run(&[&["explain-login"], &who[..], &[from]].concat());
+    explain(STRANGER).refused("rosterd bans --lift 127.0.0.66");
+    explain("127.0.0.67").succeeded();
+
     let bans = daemon.bans();
     assert_eq!(bans.len(), 1, "{bans:?}");
     assert_eq!(

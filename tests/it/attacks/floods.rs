@@ -207,6 +207,22 @@ fn whoever_is_slow_before_the_login_is_ended_by_the_deadline() {
 }
 
 #[test]
+fn thirty_senders_that_log_in_all_the_time_take_little_memory() {
+    let attacked = Attacked::start("sessions_per_login = 100\nconnections_per_address = 100");
+    let daemon = &attacked.daemon;
+    std::thread::scope(|scope| {
+        for _ in 0..30 {
+            scope.spawn(|| {
+                for _ in 0..6 {
+                    drop(Ftps::log_in(daemon, Port::Implicit, USER, PASSWORD));
+                }
+            });
+        }
+    });
+    attacked.ends("logins");
+}
+
+#[test]
 fn garbage_and_endless_lines_at_every_port_harm_nobody() {
     let attacked = Attacked::start("login_deadline = \"3s\"\ndata_connect = \"1s\"");
     let daemon = &attacked.daemon;
