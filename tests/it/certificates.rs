@@ -3,7 +3,7 @@
 use crate::harness::openssl::{Kind, Pair};
 use crate::harness::settings::Settings;
 use crate::harness::tenant::Tenant;
-use crate::harness::{Daemon, Port, Reply};
+use crate::harness::{Daemon, Port, Reply, wait_until};
 
 /// Shows a pair of this kind first and one of the other kind beside it.
 fn two_kinds(first: Kind) -> (Daemon, Pair, Pair) {
@@ -198,6 +198,7 @@ fn a_certificate_that_ends_soon_or_has_ended_is_warned_about_and_served() {
     let said = daemon.run(&["check"]).succeeded().text();
     assert!(said.contains("warning: ") && said.contains(words), "{said}");
     daemon.start_again();
+    wait_until("the warning", || daemon.lines_with(words) > 0);
     assert_eq!(daemon.lines_with(words), 1);
 
     Pair::make_for(daemon.folder(), "server", Kind::Ecdsa, "2020-01-01", 20);
@@ -205,6 +206,7 @@ fn a_certificate_that_ends_soon_or_has_ended_is_warned_about_and_served() {
     let said = daemon.run(&["check"]).succeeded().text();
     assert!(said.contains(words), "{said}");
     daemon.run(&["reload"]).succeeded();
+    wait_until("the warning", || daemon.lines_with(words) > 0);
     assert_eq!(daemon.lines_with(words), 1);
     let events = daemon.events();
     let warned = events
