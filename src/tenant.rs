@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::parse::columns::Mapping;
+use crate::parse::check::columns::Mapping;
 use crate::roster::safeguard::Safeguard;
 
 /// A customer: `[a-z0-9-]{1,63}`, used in folder names, tables, metrics and logs.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::document::{Place, Section};
-use crate::parse::columns::Mapping;
-use crate::parse::date::DateFormat;
+use crate::parse::check::columns::Mapping;
+use crate::parse::check::date::DateFormat;
 use crate::parse::field::{Field, normalised};
 use crate::roster::safeguard::Safeguard;
 use crate::tenant::{DataSource, Mode, NamePattern, is_photo_name};

@@ -1,8 +1,8 @@
 //! From the frames of one file to the draft of its changes, on the blocking pool.
 
 use crate::import::Progress;
+use crate::parse::check::columns::Mapping;
 use crate::parse::check::{Checked, Checker};
-use crate::parse::columns::Mapping;
 use crate::parse::limits::ReadLimits;
 use crate::parse::wire::Frame;
 use crate::report::findings::Findings;

@@ -2,7 +2,7 @@
 
 use jiff::civil::date;
 
-use crate::parse::columns::Mapping;
+use crate::parse::check::columns::Mapping;
 use crate::parse::field::{Field, FieldKind};
 
 /// What nearly every employee file has, beside what the mapping names.

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use rosterd::import::reader::{Ending, Reader, ReaderError};
 use rosterd::parse::finding::code;
 use rosterd::parse::limits::ReadLimits;
-use rosterd::parse::wire::{CellKind, Encoder, Frame, RawRow};
+use rosterd::parse::row::{CellKind, RawRow};
+use rosterd::parse::wire::{Encoder, Frame};
 use tempfile::TempDir;
 
 use crate::harness::staff::Staff;

@@ -14,7 +14,7 @@ use super::*;
 use crate::clock::{Clock as _, ManualClock};
 use crate::db::{Claim, Decision};
 use crate::mailbox::DeliveryId;
-use crate::parse::columns::Mapping;
+use crate::parse::check::columns::Mapping;
 use crate::parse::field::Field;
 use crate::queue::job::{JobState, MAX_ATTEMPTS, Owner};
 use crate::queue::worker::{Ended, run_leased, this_process};

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::clock::SystemClock;
 use crate::mailbox::arrival::Placement;
-use crate::parse::columns::Mapping;
+use crate::parse::check::columns::Mapping;
 use crate::roster::safeguard::Safeguard;
 use crate::tenant::{DataSource, Mode, NamePattern, Rights};
 

@@ -4,19 +4,22 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
+pub mod columns;
+pub mod date;
+mod status;
+mod value;
 mod verbatim;
 
 use std::borrow::Cow;
 
-use crate::parse::columns::{self, Column, Mapping};
-use crate::parse::date::{self, DateFault, DateFormat};
+use crate::parse::check::columns::{Column, Mapping};
+use crate::parse::check::date::{DateFault, DateFormat};
+use crate::parse::check::status::StatusWords;
 use crate::parse::field::{Field, FieldKind};
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::limits::ReadLimits;
 use crate::parse::record::{KeyOf, Record, Standing};
-use crate::parse::status::StatusWords;
-use crate::parse::value;
-use crate::parse::wire::{Cell, CellKind, Header, RawRow};
+use crate::parse::row::{Cell, CellKind, Header, RawRow};
 
 use verbatim::Letters;
 pub use verbatim::Verbatim;

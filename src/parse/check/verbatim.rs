@@ -1,9 +1,9 @@
 //! Pure. A row letter by letter, in brief. Most rows of a night read exactly as they did the night before, and whoever remembers what such a row
 //! came to need not check it again.
 
-use crate::parse::columns::{Column, Mapping};
+use crate::parse::check::columns::{Column, Mapping};
 use crate::parse::field::Field;
-use crate::parse::wire::{CellKind, RawRow};
+use crate::parse::row::{CellKind, RawRow};
 
 /// What stands in the mapped cells of a row, before any of it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rust_xlsxwriter::{Format as CellFormat, Formula, Workbook};
 
 use super::*;
+use crate::parse::finding::{Finding, code};
+use crate::parse::row::CellKind;
 use crate::parse::wire::{Decoder, Frame};
 
 fn limits() -> ReadLimits {

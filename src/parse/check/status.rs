@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::parse::columns::Mapping;
+use crate::parse::check::columns::Mapping;
 use crate::parse::record::Standing;
 
 /// Words that mean employed in the HR systems we know; people on leave are.

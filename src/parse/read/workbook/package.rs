@@ -11,7 +11,7 @@ use memchr::memmem;
 use zip::ZipArchive;
 
 use crate::parse::finding::{Finding, code};
-use crate::parse::read::Stop;
+use crate::parse::read::table::Stop;
 
 /// Parts of a workbook: sheets, pictures, comments. A thousand are a lot.
 const PARTS: usize = 20_000;

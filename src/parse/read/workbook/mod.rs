@@ -1,144 +1,27 @@
 //! Pure. Workbooks: the only visible sheet that holds something, row by row.
 //!
-//! calamine reads them, never through `worksheet_range` for xlsx, which allocates for the whole rectangle up to the farthest cell. Some hostile
-//! workbooks make it abort or panic all the same; that is why this runs in a child process of its own.
+//! Some hostile workbooks make a library abort or panic; that is why this runs in a child process of its own.
+
+mod package;
+pub(super) mod xls;
+pub(super) mod xlsx;
 
 use std::borrow::Cow;
-use std::io::{BufReader, Read, Seek, Write};
+use std::io::Write;
 
-use calamine::{
-    Data, DataRef, ExcelDateTime, Reader as _, Sheet, SheetType, SheetVisible, Xls, XlsError, Xlsx,
-    XlsxError,
-};
+use calamine::{Data, DataRef, ExcelDateTime, Sheet, SheetType, SheetVisible};
 
 use crate::parse::finding::{Finding, code};
-use crate::parse::package::damaged;
-use crate::parse::read::{Stop, Table};
-use crate::parse::wire::{CellKind, RawRow};
+use crate::parse::read::table::{Stop, Table};
+use crate::parse::read::workbook::package::damaged;
+use crate::parse::row::{CellKind, RawRow};
 
 /// Visible sheets that are looked at for whether they are empty.
 const SHEETS: usize = 64;
-/// Formulas without a result whose places are kept: with more of them the workbook says nothing.
-const UNCOMPUTED: usize = 1_000_000;
 /// Decimal digits that a number of a sheet holds exactly.
 const EXACT: f64 = 1e15;
 
-/// Reads an Office Open XML workbook.
-pub(super) fn read_xlsx<R: Read + Seek, W: Write>(
-    input: R,
-    table: &mut Table<W>,
-) -> Result<(), Stop> {
-    let mut workbook = Xlsx::new(BufReader::new(input)).map_err(|error| xlsx_fault(&error))?;
-    let mut filled = Vec::new();
-    for name in visible(workbook.sheets_metadata())? {
-        let mut cells = workbook
-            .worksheet_cells_reader(&name)
-            .map_err(|error| xlsx_fault(&error))?;
-        while let Some(cell) = cells.next_cell().map_err(|error| xlsx_fault(&error))? {
-            if !is_empty(cell.get_value()) {
-                filled.push(name);
-                break;
-            }
-        }
-    }
-    let Some(name) = only_one(filled)? else {
-        return Ok(());
-    };
-    let mut uncomputed = uncomputed(&mut workbook, &name)?.into_iter().peekable();
-    let mut cells = workbook
-        .worksheet_cells_reader(&name)
-        .map_err(|error| xlsx_fault(&error))?;
-    let pads: Vec<usize> = cells
-        .styles()
-        .iter()
-        .map(|style| {
-            style
-                .number_format
-                .as_ref()
-                .map_or(0, |format| zeros(&format.format_code))
-        })
-        .collect();
-    let mut rows = Rows::new(table);
-    while let Some((cell, style)) = cells
-        .next_cell_with_style_id()
-        .map_err(|error| xlsx_fault(&error))?
-    {
-        let at = cell.get_position();
-        if uncomputed.next_if_eq(&at).is_some() {
-            rows.uncomputed(at)?;
-        } else {
-            let pad = pads.get(style).copied().unwrap_or(0);
-            rows.cell(at, cell.get_value(), Some(pad))?;
-        }
-    }
-    rows.flush()
-}
-
-/// Places of formulas whose result is not in the file, in the order of the cells. Programs that only write workbooks leave results to Excel; read as
-/// empty, such a cell would erase what it stands for. A pass of its own, because calamine tells styles and formulas in different ones.
-fn uncomputed<R: Read + Seek>(
-    workbook: &mut Xlsx<R>,
-    name: &str,
-) -> Result<Vec<(u32, u32)>, Finding> {
-    let mut cells = workbook
-        .worksheet_cells_reader(name)
-        .map_err(|error| xlsx_fault(&error))?;
-    let mut places = Vec::new();
-    while let Some(cell) = cells
-        .next_cell_with_formula_metadata()
-        .map_err(|error| xlsx_fault(&error))?
-    {
-        // A formula whose result is an empty text has an empty text.
-        if cell.formula.is_some() && matches!(cell.value, DataRef::Empty) {
-            if places.len() == UNCOMPUTED {
-                return Err(Finding::file(
-                    code::ERROR_VALUE,
-                    "The sheet is full of formulas whose results are not in the file.",
-                    "Open the workbook in Excel, save it and send it again.",
-                ));
-            }
-            places.push(cell.pos);
-        }
-    }
-    Ok(places)
-}
-
-/// Reads a BIFF workbook, of which calamine does not tell the number formats. It has it whole in memory as soon as it is open.
-pub(super) fn read_xls<R: Read + Seek, W: Write>(
-    input: R,
-    table: &mut Table<W>,
-) -> Result<(), Stop> {
-    let mut workbook = Xls::new(BufReader::new(input)).map_err(|error| xls_fault(&error))?;
-    let mut filled = Vec::new();
-    for name in visible(workbook.sheets_metadata())? {
-        let range = workbook
-            .worksheet_range(&name)
-            .map_err(|error| xls_fault(&error))?;
-        if range
-            .used_cells()
-            .any(|(_, _, value)| !is_empty(&borrowed(value)))
-        {
-            filled.push(name);
-        }
-    }
-    let Some(name) = only_one(filled)? else {
-        return Ok(());
-    };
-    let range = workbook
-        .worksheet_range(&name)
-        .map_err(|error| xls_fault(&error))?;
-    let (top, left) = range.start().unwrap_or_default();
-    let mut rows = Rows::new(table);
-    for (row, column, value) in range.used_cells() {
-        let at = |offset: u32, index: usize| {
-            u32::try_from(index).map_or(u32::MAX, |index| offset.saturating_add(index))
-        };
-        rows.cell((at(top, row), at(left, column)), &borrowed(value), None)?;
-    }
-    rows.flush()
-}
-
-fn visible(sheets: &[Sheet]) -> Result<Vec<String>, Finding> {
+pub(super) fn visible(sheets: &[Sheet]) -> Result<Vec<String>, Finding> {
     let visible: Vec<String> = sheets
         .iter()
         .filter(|sheet| sheet.visible == SheetVisible::Visible && sheet.typ == SheetType::WorkSheet)
@@ -150,7 +33,7 @@ fn visible(sheets: &[Sheet]) -> Result<Vec<String>, Finding> {
     Ok(visible)
 }
 
-fn only_one(mut filled: Vec<String>) -> Result<Option<String>, Finding> {
+pub(super) fn only_one(mut filled: Vec<String>) -> Result<Option<String>, Finding> {
     if filled.len() > 1 {
         return Err(several(&filled));
     }
@@ -178,7 +61,7 @@ fn several(names: &[String]) -> Finding {
     )
 }
 
-fn protected() -> Finding {
+pub(super) fn protected() -> Finding {
     Finding::file(
         code::PASSWORD_PROTECTED,
         "The workbook is protected by a password.",
@@ -186,41 +69,21 @@ fn protected() -> Finding {
     )
 }
 
-/// The reader's own words are not passed on: they may hold what stands in a cell.
-fn xlsx_fault(error: &XlsxError) -> Finding {
-    match error {
-        XlsxError::Password => protected(),
-        XlsxError::CellError(_) => Finding::file(
-            code::ERROR_VALUE,
-            "The sheet holds a kind of error value that cannot be read, such as #SPILL! or #GETTING_DATA.",
-            "Replace the cells that show an error, or export CSV (UTF-8).",
-        ),
-        _ => damaged(),
-    }
-}
-
-fn xls_fault(error: &XlsError) -> Finding {
-    match error {
-        XlsError::Password => protected(),
-        _ => damaged(),
-    }
-}
-
 /// Gathers cells into rows.
-struct Rows<'a, W> {
+pub(super) struct Rows<'a, W> {
     table: &'a mut Table<W>,
     row: RawRow,
 }
 
 impl<'a, W: Write> Rows<'a, W> {
-    fn new(table: &'a mut Table<W>) -> Self {
+    pub(super) fn new(table: &'a mut Table<W>) -> Self {
         Self {
             table,
             row: RawRow::default(),
         }
     }
 
-    fn cell(
+    pub(super) fn cell(
         &mut self,
         at: (u32, u32),
         value: &DataRef<'_>,
@@ -239,7 +102,7 @@ impl<'a, W: Write> Rows<'a, W> {
         Ok(())
     }
 
-    fn uncomputed(&mut self, at: (u32, u32)) -> Result<(), Stop> {
+    pub(super) fn uncomputed(&mut self, at: (u32, u32)) -> Result<(), Stop> {
         self.advance(at)?;
         self.row.push(CellKind::Uncomputed, "");
         Ok(())
@@ -270,7 +133,7 @@ impl<'a, W: Write> Rows<'a, W> {
     }
 
     /// Sends the row. A sheet has no trailing empty cells, so a short row is filled up.
-    fn flush(&mut self) -> Result<(), Stop> {
+    pub(super) fn flush(&mut self) -> Result<(), Stop> {
         if self.row.is_empty() {
             return Ok(());
         }
@@ -283,7 +146,7 @@ impl<'a, W: Write> Rows<'a, W> {
     }
 }
 
-fn is_empty(value: &DataRef<'_>) -> bool {
+pub(super) fn is_empty(value: &DataRef<'_>) -> bool {
     match value {
         DataRef::Empty => true,
         DataRef::String(text) => text.trim().is_empty(),
@@ -293,7 +156,7 @@ fn is_empty(value: &DataRef<'_>) -> bool {
 }
 
 /// One form for what both kinds of workbook hold.
-fn borrowed(value: &Data) -> DataRef<'_> {
+pub(super) fn borrowed(value: &Data) -> DataRef<'_> {
     match value {
         Data::Int(number) => DataRef::Int(*number),
         Data::Float(number) => DataRef::Float(*number),
@@ -362,10 +225,4 @@ fn canonical_number(number: f64, pad: Option<usize>) -> (CellKind, Cow<'static, 
         rounded.to_string()
     };
     (kind, Cow::Owned(text))
-}
-
-/// How many digits a number format such as `00000` asks for; 0 for every other format.
-fn zeros(format: &str) -> usize {
-    let only_zeros = (2..=15).contains(&format.len()) && format.bytes().all(|byte| byte == b'0');
-    if only_zeros { format.len() } else { 0 }
 }

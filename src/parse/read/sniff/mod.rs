@@ -10,7 +10,7 @@ use crate::parse::finding::{Finding, code};
 
 /// A format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(super) enum Format {
     /// Text with delimiters. `start` is where it begins, behind a byte order mark.
     Text { start: u64 },
     /// Office Open XML.
@@ -23,7 +23,7 @@ const HEAD_BYTES: u64 = 16 * 1024;
 const REMEDY: &str = "Export it as CSV (UTF-8) or as an Excel workbook (.xlsx) and send it again.";
 
 /// Looks at the content of `input`. The inner error is the refusal.
-pub fn sniff<R: Read + Seek>(input: &mut R) -> io::Result<Result<Format, Finding>> {
+pub(super) fn sniff<R: Read + Seek>(input: &mut R) -> io::Result<Result<Format, Finding>> {
     input.seek(SeekFrom::Start(0))?;
     let mut head = Vec::new();
     input.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;

@@ -1,4 +1,4 @@
-//! Pure. Text files: which character separates the cells, where records begin and end, and whether a quote was left open.
+//! Pure. Where the records and cells of a text begin and end, and whether a quote was left open.
 //!
 //! The splitting is our own and not the csv crate's, which finds the same cells (a property test holds that) but not what matters more
 //! here: it counts lines wrongly behind CR LF and blank lines, has no limits, and joins all rows behind an unbalanced quote into one cell
@@ -6,105 +6,19 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead};
 
 use memchr::memchr3;
 
-use crate::parse::field::{Field, normalised};
-use crate::parse::finding::{Finding, code};
 use crate::parse::limits::ReadLimits;
-use crate::parse::read::{Stop, Table};
-use crate::parse::wire::{CellKind, RawRow};
+use crate::parse::row::{CellKind, RawRow};
 
 /// Lines that a quoted cell may span: an address has five, and what has more is an unbalanced quote.
 const LINES_PER_CELL: u64 = 64;
-const SAMPLE_BYTES: u64 = 64 * 1024;
-const SAMPLE_RECORDS: usize = 100;
-const DELIMITERS: [u8; 4] = *b",;\t|";
-
-/// Reads the text that begins at `start`.
-pub(super) fn read<R: Read + Seek, W: Write>(
-    input: &mut R,
-    start: u64,
-    table: &mut Table<W>,
-) -> Result<(), Stop> {
-    let limits = table.limits;
-    input.seek(SeekFrom::Start(start))?;
-    let mut sample = Vec::new();
-    input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample)?;
-    let delimiter = detect(&sample, &limits);
-    input.seek(SeekFrom::Start(start))?;
-
-    let mut records = Records::new(
-        BufReader::with_capacity(64 * 1024, input),
-        delimiter,
-        &limits,
-    );
-    let mut record = Record::default();
-    let mut row = RawRow::default();
-    loop {
-        match records.read(&mut record) {
-            Ok(true) if record.is_end_of_file_mark() => {}
-            Ok(true) => {
-                record.fill(&mut row, limits.cell_length_bytes);
-                table.row(&row)?;
-            }
-            Ok(false) => return Ok(()),
-            Err(Fault::OpenQuote { line }) => return Err(open_quote(line).into()),
-            Err(Fault::Columns { line }) => return Err(table.too_wide(line).into()),
-            Err(Fault::Io(error)) => return Err(error.into()),
-        }
-    }
-}
-
-fn open_quote(line: u64) -> Finding {
-    Finding {
-        row: Some(line),
-        ..Finding::file(
-            code::UNBALANCED_QUOTE,
-            format!(
-                "The quoted cell that begins in line {line} does not end where it should, so rows behind it may be lost."
-            ),
-            "Correct the quotes in that line: inside a quoted cell a quote is written twice.",
-        )
-    }
-}
-
-/// The delimiter under which most records have as many cells as the header; a comma if there is none.
-fn detect(sample: &[u8], limits: &ReadLimits) -> u8 {
-    let score = |delimiter: u8| {
-        let mut records = Records::new(sample, delimiter, limits);
-        let mut record = Record::default();
-        let (mut width, mut known, mut agreeing, mut seen) = (0, 0, 0_usize, 0_usize);
-        // The last record of the sample may be cut: a fault there says nothing.
-        while seen < SAMPLE_RECORDS && records.read(&mut record).unwrap_or(false) {
-            if seen == 0 {
-                width = record.len();
-                known = record.cells().filter(|label| is_known(label)).count();
-            } else if record.len() == width {
-                agreeing += 1;
-            }
-            seen += 1;
-        }
-        let agreement = (agreeing * 1000).checked_div(seen.saturating_sub(1));
-        (width > 1).then_some((agreement.unwrap_or(1000), known, width))
-    };
-    DELIMITERS
-        .into_iter()
-        .rev()
-        .filter_map(|delimiter| Some((score(delimiter)?, delimiter)))
-        .max_by_key(|(score, _)| *score)
-        .map_or(b',', |(_, delimiter)| delimiter)
-}
-
-fn is_known(label: &[u8]) -> bool {
-    let label = normalised(&String::from_utf8_lossy(label));
-    Field::all().any(|field| field.synonyms().any(|name| name == label))
-}
 
 /// One record: its cells' bytes without quotes, one after the other.
 #[derive(Debug, Default)]
-struct Record {
+pub(super) struct Record {
     line: u64,
     bytes: Vec<u8>,
     /// Where each cell ends, and whether it was cut because it is too long.
@@ -112,11 +26,11 @@ struct Record {
 }
 
 impl Record {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn cells(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
         self.ends.iter().map(move |(end, _)| {
             let cell = self.bytes.get(start..*end).unwrap_or_default();
@@ -126,11 +40,11 @@ impl Record {
     }
 
     /// DOS programs end a file with Control-Z.
-    fn is_end_of_file_mark(&self) -> bool {
+    pub(super) fn is_end_of_file_mark(&self) -> bool {
         self.len() == 1 && self.bytes == [0x1a]
     }
 
-    fn fill(&self, row: &mut RawRow, most: usize) {
+    pub(super) fn fill(&self, row: &mut RawRow, most: usize) {
         row.restart(self.line);
         for (cell, (_, too_long)) in self.cells().zip(&self.ends) {
             if *too_long {
@@ -147,7 +61,7 @@ impl Record {
 }
 
 #[derive(Debug)]
-enum Fault {
+pub(super) enum Fault {
     /// A quoted cell has no end, or not where it should be.
     OpenQuote {
         line: u64,
@@ -176,7 +90,7 @@ enum State {
 /// Splits text into records, as RFC 4180 and all common programs mean it: lines end in LF, CR LF or CR, blank lines are nothing, a quote opens
 /// a quoted cell only as its first character.
 #[derive(Debug)]
-struct Records<R> {
+pub(super) struct Records<R> {
     input: R,
     delimiter: u8,
     cell_bytes: usize,
@@ -188,7 +102,7 @@ struct Records<R> {
 }
 
 impl<R: BufRead> Records<R> {
-    fn new(input: R, delimiter: u8, limits: &ReadLimits) -> Self {
+    pub(super) fn new(input: R, delimiter: u8, limits: &ReadLimits) -> Self {
         Self {
             input,
             delimiter,
@@ -204,7 +118,7 @@ impl<R: BufRead> Records<R> {
         clippy::too_many_lines,
         reason = "a state machine is easier to follow in one piece"
     )]
-    fn read(&mut self, record: &mut Record) -> Result<bool, Fault> {
+    pub(super) fn read(&mut self, record: &mut Record) -> Result<bool, Fault> {
         record.bytes.clear();
         record.ends.clear();
         let mut state = State::RecordStart;
@@ -342,7 +256,7 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
+    use std::io::{BufReader, Cursor};
 
     use super::*;
 
@@ -419,23 +333,6 @@ mod tests {
             Err(Fault::Columns { line: 1 })
         ));
         assert!(split(",".repeat(15).as_bytes(), b',', 8).is_ok());
-    }
-
-    #[test]
-    fn the_delimiter_is_the_one_that_gives_every_row_the_width_of_the_header() {
-        for (text, delimiter) in [
-            ("id,name\n1,a\n", b','),
-            ("id;name\n1;Smith, John\n2;b\n", b';'),
-            ("id;name, first;email, work\n1;a;b\n", b';'),
-            ("id\tname\n1\tSmith, John; jr\n", b'\t'),
-            ("id|name\n1|a\n", b'|'),
-            ("Employee ID;First name\n", b';'),
-            ("employee_id\n1\n2\n", b','),
-            ("id;\"a,b\";c\n1;\"x,y\";z\n", b';'),
-            ("", b','),
-        ] {
-            assert_eq!(detect(text.as_bytes(), &LIMITS), delimiter, "{text:?}");
-        }
     }
 
     proptest::proptest! {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::parse::date::DateFormat;
+use crate::parse::check::date::DateFormat;
 use crate::parse::field::{Field, normalised};
 use crate::parse::finding::{Finding, Severity, code};
-use crate::parse::wire::Header;
+use crate::parse::row::Header;
 
 /// How a data source's columns become fields.
 #[derive(Debug, Clone, PartialEq, Eq)]

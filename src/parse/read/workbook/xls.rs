@@ -1,0 +1,52 @@
+//! Pure. BIFF workbooks, through calamine.
+
+use std::io::{BufReader, Read, Seek, Write};
+
+use calamine::{Reader as _, Xls, XlsError};
+
+use crate::parse::finding::Finding;
+use crate::parse::read::table::{Stop, Table};
+use crate::parse::read::workbook::package::damaged;
+use crate::parse::read::workbook::{Rows, borrowed, is_empty, only_one, protected, visible};
+
+/// Reads a BIFF workbook, of which calamine does not tell the number formats. It has it whole in memory as soon as it is open.
+pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
+    input: R,
+    table: &mut Table<W>,
+) -> Result<(), Stop> {
+    let mut workbook = Xls::new(BufReader::new(input)).map_err(|error| xls_fault(&error))?;
+    let mut filled = Vec::new();
+    for name in visible(workbook.sheets_metadata())? {
+        let range = workbook
+            .worksheet_range(&name)
+            .map_err(|error| xls_fault(&error))?;
+        if range
+            .used_cells()
+            .any(|(_, _, value)| !is_empty(&borrowed(value)))
+        {
+            filled.push(name);
+        }
+    }
+    let Some(name) = only_one(filled)? else {
+        return Ok(());
+    };
+    let range = workbook
+        .worksheet_range(&name)
+        .map_err(|error| xls_fault(&error))?;
+    let (top, left) = range.start().unwrap_or_default();
+    let mut rows = Rows::new(table);
+    for (row, column, value) in range.used_cells() {
+        let at = |offset: u32, index: usize| {
+            u32::try_from(index).map_or(u32::MAX, |index| offset.saturating_add(index))
+        };
+        rows.cell((at(top, row), at(left, column)), &borrowed(value), None)?;
+    }
+    rows.flush()
+}
+
+fn xls_fault(error: &XlsError) -> Finding {
+    match error {
+        XlsError::Password => protected(),
+        _ => damaged(),
+    }
+}

@@ -1,0 +1,148 @@
+//! Pure. A row as it stands in a file, before anybody knows what its columns mean.
+
+#![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
+
+/// What a cell was in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellKind {
+    /// Text, also of every cell of a text file and of an empty one.
+    Text,
+    /// A number of a sheet in its shortest decimal form.
+    Number,
+    /// The same of an old workbook (.xls): how it is shown there, with leading zeros or without, cannot be told.
+    BareNumber,
+    /// A number of a sheet with more digits than a sheet can hold exactly.
+    LongNumber,
+    /// A date or date-time of a sheet in ISO 8601 form.
+    Date,
+    /// A time of day or a duration of a sheet.
+    Time,
+    /// `true` or `false` of a sheet.
+    Flag,
+    /// An error value of a sheet, such as `#N/A`.
+    Error,
+    /// A formula of a sheet whose result was not stored.
+    Uncomputed,
+    /// Bytes that are not UTF-8; the text has replacement characters.
+    Undecodable,
+    /// Longer than a cell may be; the text is empty.
+    TooLong,
+}
+
+impl CellKind {
+    const ALL: [Self; 11] = [
+        Self::Text,
+        Self::Number,
+        Self::LongNumber,
+        Self::Date,
+        Self::Time,
+        Self::Flag,
+        Self::Error,
+        Self::Uncomputed,
+        Self::Undecodable,
+        Self::TooLong,
+        Self::BareNumber,
+    ];
+
+    /// Its number on the wire.
+    pub(in crate::parse) fn tag(self) -> u8 {
+        match self {
+            Self::Text => 0,
+            Self::Number => 1,
+            Self::LongNumber => 2,
+            Self::Date => 3,
+            Self::Time => 4,
+            Self::Flag => 5,
+            Self::Error => 6,
+            Self::Uncomputed => 7,
+            Self::Undecodable => 8,
+            Self::TooLong => 9,
+            Self::BareNumber => 10,
+        }
+    }
+
+    pub(in crate::parse) fn from_tag(tag: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(tag)).copied()
+    }
+}
+
+/// One cell of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cell<'a> {
+    pub kind: CellKind,
+    pub text: &'a str,
+}
+
+/// One row as it stands in the file: its cells' texts one after the other in a single string, to spare an allocation a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RawRow {
+    /// Line of a text file where the row begins, or row of a sheet; from 1.
+    pub row: u64,
+    pub(in crate::parse) text: String,
+    /// Kind of each cell, and where in `text` it ends. Invariant: ends ascend and lie on character boundaries.
+    pub(in crate::parse) cells: Vec<(CellKind, usize)>,
+}
+
+impl RawRow {
+    /// An empty row.
+    pub fn new(row: u64) -> Self {
+        Self {
+            row,
+            ..Self::default()
+        }
+    }
+
+    /// Empties the row to be filled again, as row `row`.
+    pub fn restart(&mut self, row: u64) {
+        self.row = row;
+        self.text.clear();
+        self.cells.clear();
+    }
+
+    /// Adds a cell at the right.
+    pub fn push(&mut self, kind: CellKind, text: &str) {
+        self.text.push_str(text);
+        self.cells.push((kind, self.text.len()));
+    }
+
+    /// How many cells it has.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether it has no cell at all.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// The cell of column `at`, from 0.
+    pub fn cell(&self, at: usize) -> Option<Cell<'_>> {
+        let (kind, end) = *self.cells.get(at)?;
+        let start = match at.checked_sub(1) {
+            Some(before) => self.cells.get(before)?.1,
+            None => 0,
+        };
+        let text = self.text.get(start..end)?;
+        Some(Cell { kind, text })
+    }
+
+    /// The cells from left to right.
+    pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
+        (0..self.len()).filter_map(|at| self.cell(at))
+    }
+
+    /// Whether no cell says anything.
+    pub fn is_blank(&self) -> bool {
+        self.cells()
+            .all(|cell| cell.kind == CellKind::Text && cell.text.trim().is_empty())
+    }
+}
+
+/// The labels above the columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Line or row where it stands.
+    pub row: u64,
+    /// One a column, as written.
+    pub labels: Vec<String>,
+}

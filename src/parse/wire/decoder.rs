@@ -1,0 +1,197 @@
+//! Pure. The parent's side of the wire, which takes every byte for hostile.
+
+use std::io::{self, Read};
+
+use crate::parse::finding::{Finding, code};
+use crate::parse::limits::ReadLimits;
+use crate::parse::row::{CellKind, Header, RawRow};
+use crate::parse::wire::{END, FINDING_BYTES, Frame, HEADER, REFUSED, ROW};
+
+/// Why no further frame can be had.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The pipe failed, or ended within a frame or before the last one.
+    #[error("the pipe from the reader failed")]
+    Pipe(#[source] io::Error),
+    /// The bytes are no frames, or frames that may not come here.
+    #[error("the reader sent garbage: {0}")]
+    Garbage(&'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Header,
+    Rows,
+    Nothing,
+}
+
+/// Reads frames that may be hostile.
+#[derive(Debug)]
+pub struct Decoder<R> {
+    input: R,
+    payload: Vec<u8>,
+    limits: ReadLimits,
+    expected: Expected,
+    rows: u64,
+    last_row: u64,
+}
+
+impl<R: Read> Decoder<R> {
+    /// A decoder of `input`, which should be buffered.
+    pub fn new(input: R, limits: &ReadLimits) -> Self {
+        Self {
+            input,
+            payload: Vec::new(),
+            limits: *limits,
+            expected: Expected::Header,
+            rows: 0,
+            last_row: 0,
+        }
+    }
+
+    /// The next frame; none after the last one.
+    pub fn decode(&mut self) -> Result<Option<Frame>, WireError> {
+        if self.expected == Expected::Nothing {
+            return Ok(None);
+        }
+        let frame = self.take_frame();
+        if !matches!(frame, Ok(Frame::Header(_) | Frame::Row(_))) {
+            self.expected = Expected::Nothing;
+        }
+        frame.map(Some)
+    }
+
+    fn take_frame(&mut self) -> Result<Frame, WireError> {
+        let mut head = [0; 5];
+        self.input.read_exact(&mut head).map_err(WireError::Pipe)?;
+        let [tag, length @ ..] = head;
+        let length = u32::from_le_bytes(length);
+        match (tag, self.expected) {
+            (HEADER, Expected::Header) => {
+                self.take_payload(length, self.row_bytes())?;
+                let row = self.take_row()?;
+                self.expected = Expected::Rows;
+                Ok(Frame::Header(Header {
+                    row: row.row,
+                    labels: row.cells().map(|cell| cell.text.to_owned()).collect(),
+                }))
+            }
+            (ROW, Expected::Rows) => {
+                self.take_payload(length, self.row_bytes())?;
+                self.rows = self.rows.saturating_add(1);
+                if self.rows > self.limits.rows {
+                    return Err(WireError::Garbage("more rows than allowed"));
+                }
+                Ok(Frame::Row(self.take_row()?))
+            }
+            (REFUSED, _) => {
+                self.take_payload(length, FINDING_BYTES)?;
+                let finding = serde_json::from_slice::<Finding>(&self.payload)
+                    .map_err(|_| WireError::Garbage("a refusal that is no finding"))?;
+                if !code::is_known(&finding.code) {
+                    return Err(WireError::Garbage("a refusal with an unknown code"));
+                }
+                Ok(Frame::Refused(finding))
+            }
+            (END, Expected::Rows) => {
+                self.take_payload(length, 10)?;
+                let mut payload = Payload(&self.payload);
+                if payload.number()? != self.rows || !payload.0.is_empty() {
+                    return Err(WireError::Garbage("a wrong count of rows"));
+                }
+                Ok(Frame::End { rows: self.rows })
+            }
+            _ => Err(WireError::Garbage("a frame out of order")),
+        }
+    }
+
+    /// The longest payload of a row: its numbers, and every cell as long as it may be.
+    fn row_bytes(&self) -> usize {
+        let cell = self.limits.cell_length_bytes.saturating_add(11);
+        self.limits.columns.saturating_mul(cell).saturating_add(20)
+    }
+
+    fn take_payload(&mut self, length: u32, most: usize) -> Result<(), WireError> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > most {
+            return Err(WireError::Garbage("a frame longer than allowed"));
+        }
+        self.payload.clear();
+        // Grows with what comes, not with what was announced.
+        let limit = u64::try_from(length).unwrap_or(u64::MAX);
+        let taken = (&mut self.input)
+            .take(limit)
+            .read_to_end(&mut self.payload)
+            .map_err(WireError::Pipe)?;
+        if taken < length {
+            return Err(WireError::Pipe(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(())
+    }
+
+    fn take_row(&mut self) -> Result<RawRow, WireError> {
+        let mut payload = Payload(&self.payload);
+        let row = payload.number()?;
+        // One after the other, and small enough for any column of any database.
+        if row <= self.last_row || row > u64::from(u32::MAX) {
+            return Err(WireError::Garbage("rows out of order"));
+        }
+        self.last_row = row;
+        let count = payload.length()?;
+        if count > self.limits.columns {
+            return Err(WireError::Garbage("more columns than allowed"));
+        }
+        let mut cells = Vec::with_capacity(count);
+        let mut end = 0_usize;
+        for _ in 0..count {
+            let kind = CellKind::from_tag(payload.byte()?)
+                .ok_or(WireError::Garbage("an unknown kind of cell"))?;
+            let length = payload.length()?;
+            if length > self.limits.cell_length_bytes {
+                return Err(WireError::Garbage("a cell longer than allowed"));
+            }
+            end = end.saturating_add(length);
+            cells.push((kind, end));
+        }
+        let text = std::str::from_utf8(payload.0)
+            .map_err(|_| WireError::Garbage("text that is not UTF-8"))?;
+        if text.len() != end || !cells.iter().all(|(_, end)| text.is_char_boundary(*end)) {
+            return Err(WireError::Garbage("cells that do not fit their text"));
+        }
+        Ok(RawRow {
+            row,
+            text: text.to_owned(),
+            cells,
+        })
+    }
+}
+
+/// What is left of a payload.
+struct Payload<'a>(&'a [u8]);
+
+impl Payload<'_> {
+    fn byte(&mut self) -> Result<u8, WireError> {
+        let (byte, rest) = self
+            .0
+            .split_first()
+            .ok_or(WireError::Garbage("a frame that is too short"))?;
+        self.0 = rest;
+        Ok(*byte)
+    }
+
+    fn number(&mut self) -> Result<u64, WireError> {
+        let mut number = 0_u64;
+        for shift in (0..63).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(WireError::Garbage("a number that is too long"))
+    }
+
+    fn length(&mut self) -> Result<usize, WireError> {
+        usize::try_from(self.number()?).map_err(|_| WireError::Garbage("a length that is too long"))
+    }
+}

@@ -1,0 +1,96 @@
+//! Pure. The child's side of the wire.
+
+use std::io::{self, Write};
+
+use crate::parse::finding::Finding;
+use crate::parse::row::RawRow;
+use crate::parse::wire::{END, HEADER, REFUSED, ROW};
+
+/// Writes frames.
+#[derive(Debug)]
+pub struct Encoder<W> {
+    out: W,
+    payload: Vec<u8>,
+    pub(super) rows: u64,
+}
+
+impl<W: Write> Encoder<W> {
+    /// An encoder onto `out`, which should be buffered.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            payload: Vec::new(),
+            rows: 0,
+        }
+    }
+
+    /// Writes the header.
+    pub fn header(&mut self, header: &RawRow) -> io::Result<()> {
+        self.cells(HEADER, header)
+    }
+
+    /// Writes a row.
+    pub fn row(&mut self, row: &RawRow) -> io::Result<()> {
+        self.rows = self.rows.saturating_add(1);
+        self.cells(ROW, row)
+    }
+
+    /// How many rows were written.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes a refusal, the last frame.
+    pub fn refused(&mut self, finding: &Finding) -> io::Result<()> {
+        self.payload.clear();
+        serde_json::to_writer(&mut self.payload, finding)?;
+        self.send(REFUSED)
+    }
+
+    /// Writes the end, the last frame.
+    pub fn end(&mut self) -> io::Result<()> {
+        self.payload.clear();
+        put_number(&mut self.payload, self.rows);
+        self.send(END)
+    }
+
+    fn cells(&mut self, tag: u8, row: &RawRow) -> io::Result<()> {
+        self.payload.clear();
+        put_number(&mut self.payload, row.row);
+        put_length(&mut self.payload, row.cells.len());
+        let mut start = 0;
+        for (kind, end) in &row.cells {
+            self.payload.push(kind.tag());
+            put_length(&mut self.payload, end.saturating_sub(start));
+            start = *end;
+        }
+        self.payload.extend_from_slice(row.text.as_bytes());
+        self.send(tag)
+    }
+
+    fn send(&mut self, tag: u8) -> io::Result<()> {
+        let length = u32::try_from(self.payload.len()).map_err(io::Error::other)?;
+        self.out.write_all(&[tag])?;
+        self.out.write_all(&length.to_le_bytes())?;
+        self.out.write_all(&self.payload)?;
+        if tag == REFUSED || tag == END {
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+}
+
+/// LEB128: seven bits a byte, the low ones first.
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        let [low, ..] = number.to_le_bytes();
+        out.push(low | 0x80);
+        number >>= 7;
+    }
+    let [low, ..] = number.to_le_bytes();
+    out.push(low);
+}
+
+fn put_length(out: &mut Vec<u8>, length: usize) {
+    put_number(out, u64::try_from(length).unwrap_or(u64::MAX));
+}
