@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::parse::agreement::Agreement;
 use crate::parse::check::columns::Mapping;
 use crate::roster::safeguard::Safeguard;
 
@@ -320,6 +321,16 @@ pub struct DataSource {
     pub mapping: Mapping,
     /// When a run waits for a person.
     pub safeguard: Safeguard,
+}
+
+impl DataSource {
+    /// What the reader of its files is to know.
+    pub fn agreement(&self) -> Agreement {
+        Agreement {
+            headers: self.mapping.columns.values().cloned().collect(),
+            ..Agreement::default()
+        }
+    }
 }
 
 #[cfg(test)]

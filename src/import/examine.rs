@@ -134,7 +134,7 @@ impl Importer {
         let progress = self.progress.clone();
         let (mut reading, ending) = self
             .reader
-            .read(file, move |frames| {
+            .read(file, task.source.agreement(), move |frames| {
                 consume(frames, &mapping, &limits, diff, progress.as_ref())
             })
             .await?;

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use rlimit::Resource;
 use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::ChildStderr;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failpoint::{self, Point};
 use crate::import::child::Running;
+use crate::parse::agreement::Agreement;
 use crate::parse::finding::{Finding, code};
 use crate::parse::limits::ReadLimits;
 use crate::parse::read::read;
@@ -41,6 +43,13 @@ const GRACE: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// What a program maps that is not memory of its own: itself, its libraries, its stack.
 const MAPPED_BYTES: u64 = 512 << 20;
+
+/// What a child is told.
+#[derive(Debug, Serialize, Deserialize)]
+struct Request {
+    limits: ReadLimits,
+    agreement: Agreement,
+}
 
 /// Starts a child for each file.
 #[derive(Debug, Clone)]
@@ -96,8 +105,13 @@ impl Reader {
         Self::new(self.program.clone(), limits)
     }
 
-    /// Reads `file` in a child; `consume` gets the header and the rows on the blocking pool. Dropping the future kills the child.
-    pub async fn read<T, F>(&self, file: File, consume: F) -> Result<(T, Ending), ReaderError>
+    /// Reads `file` in a child; `consume` gets what is in it on the blocking pool. Dropping the future kills the child.
+    pub async fn read<T, F>(
+        &self,
+        file: File,
+        agreement: Agreement,
+        consume: F,
+    ) -> Result<(T, Ending), ReaderError>
     where
         T: Send + 'static,
         F: FnOnce(&mut Frames) -> T + Send + 'static,
@@ -106,7 +120,9 @@ impl Reader {
         let deadline = Instant::now() + most;
         let (pipe, theirs) = UnixStream::pair().map_err(ReaderError::Start)?;
         let cut = Cut(pipe.try_clone().map_err(ReaderError::Start)?);
-        let (mut child, stderr) = self.start(file, theirs).map_err(ReaderError::Start)?;
+        let (mut child, stderr) = self
+            .start(file, agreement, theirs)
+            .map_err(ReaderError::Start)?;
         failpoint::pass_async(Point::ChildStarted)
             .await
             .map_err(ReaderError::Start)?;
@@ -157,13 +173,21 @@ impl Reader {
     }
 
     /// A socket is its stdout and not a pipe, because a socket can be shut down under the one who reads from it.
-    fn start(&self, file: File, stdout: UnixStream) -> io::Result<(Running, ChildStderr)> {
-        let limits = serde_json::to_string(&self.limits)?;
+    fn start(
+        &self,
+        file: File,
+        agreement: Agreement,
+        stdout: UnixStream,
+    ) -> io::Result<(Running, ChildStderr)> {
+        let request = serde_json::to_string(&Request {
+            limits: self.limits,
+            agreement,
+        })?;
         let mut command = Command::new(&self.program);
         command
             .arg0("rosterd")
             .arg(CHILD_COMMAND)
-            .arg(limits)
+            .arg(request)
             .arg(getpid().as_raw_pid().to_string())
             .env_clear()
             .current_dir("/")
@@ -322,9 +346,9 @@ impl Iterator for Frames {
             return None;
         }
         self.last = Some(match self.decoder.decode() {
-            Ok(Some(frame @ (Frame::Header(_) | Frame::Row(_)))) => return Some(frame),
             Ok(Some(Frame::End { rows })) => Last::End(Ending::Complete { rows }),
             Ok(Some(Frame::Refused(finding))) => Last::End(Ending::Refused(finding)),
+            Ok(Some(frame)) => return Some(frame),
             Ok(None) | Err(WireError::Pipe(_)) => Last::Cut,
             Err(WireError::Garbage(why)) => {
                 tracing::warn!(
@@ -358,8 +382,8 @@ pub fn child_main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
             say(&format!("panicked at {place}"));
         }
     }));
-    let [limits, parent] = [arguments.next(), arguments.next()].map(Option::unwrap_or_default);
-    match child(&limits, &parent) {
+    let [request, parent] = [arguments.next(), arguments.next()].map(Option::unwrap_or_default);
+    match child(&request, &parent) {
         Ok(()) => ExitCode::SUCCESS,
         // The parent has heard enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -370,14 +394,15 @@ pub fn child_main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-fn child(limits: &str, parent: &str) -> io::Result<()> {
-    let limits: ReadLimits = serde_json::from_str(limits)?;
+fn child(request: &str, parent: &str) -> io::Result<()> {
+    let Request { limits, agreement } = serde_json::from_str(request)?;
     end_with(parent)?;
     // Files and not the library's own handles: those would look for line ends, and cannot seek.
     let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     restrict(&limits)?;
-    read(input, &limits, BufWriter::with_capacity(64 * 1024, output))
+    let output = BufWriter::with_capacity(64 * 1024, output);
+    read(input, &limits, &agreement, output)
 }
 
 /// Ends this process when its parent ends, however that happens. The signal comes at the end of the thread that started this process, which is one
@@ -429,7 +454,8 @@ mod tests {
     async fn read_with(program: &str) -> Result<(usize, Ending), ReaderError> {
         let reader = Reader::new(PathBuf::from(program), ReadLimits::default());
         let file = File::open("/dev/null").unwrap();
-        reader.read(file, |frames| frames.count()).await
+        let read = reader.read(file, Agreement::default(), |frames| frames.count());
+        read.await
     }
 
     #[tokio::test]

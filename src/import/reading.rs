@@ -32,6 +32,7 @@ pub(super) fn consume(
     let mut rows = 0;
     for frame in frames.by_ref() {
         match (frame, &mut checker) {
+            (Frame::Note(note), _) => findings.push(note),
             (Frame::Header(header), None) => match Checker::new(mapping, &header, limits) {
                 Ok((made, notes)) => {
                     findings.extend(notes);

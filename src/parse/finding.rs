@@ -108,6 +108,8 @@ pub mod code {
         UNBALANCED_QUOTE = "unbalanced-quote";
         /// A workbook with more than one visible sheet that holds something. Refuses the file.
         SEVERAL_SHEETS = "several-sheets";
+        /// The workbook has no sheet of the name that the configuration gives. Refuses the file.
+        MISSING_SHEET = "missing-sheet";
         /// There is no header, or nothing at all. Refuses the file.
         BLANK_HEADER = "blank-header";
         /// A mapped field's header occurs more than once. Refuses the file.

@@ -3,9 +3,11 @@
 //! The first half ([`read`]) runs in a child process, because a hostile workbook can abort the process that reads it; it turns bytes into
 //! [`wire`] frames. The second half ([`check`]) runs in the parent, which treats the frames as hostile too.
 
+pub mod agreement;
 pub mod check;
 pub mod field;
 pub mod finding;
+pub mod layout;
 pub mod limits;
 pub mod photo;
 pub mod read;

@@ -6,8 +6,10 @@ use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rosterd::import::reader::{Ending, Reader, ReaderError};
+use rosterd::import::reader::{Ending, Frames, Reader, ReaderError};
+use rosterd::parse::agreement::Agreement;
 use rosterd::parse::finding::code;
+use rosterd::parse::layout::{Layout, TableKind};
 use rosterd::parse::limits::ReadLimits;
 use rosterd::parse::row::{CellKind, RawRow};
 use rosterd::parse::wire::{Encoder, Frame};
@@ -33,6 +35,13 @@ impl Stage {
         let write = |name: &str, rows: u64, end: bool| {
             let mut bytes = Vec::new();
             let mut encoder = Encoder::new(&mut bytes);
+            let layout = Layout {
+                kind: TableKind::Delimited,
+                encoding: None,
+                delimiter: None,
+                sheet: None,
+            };
+            encoder.layout(&layout).unwrap();
             for number in 1..=rows + 1 {
                 let mut row = RawRow::new(number);
                 row.push(CellKind::Text, "employee_id");
@@ -77,7 +86,7 @@ impl Stage {
     async fn play(&self, script: &str) -> Result<(usize, Ending), ReaderError> {
         let started = Instant::now();
         let file = self.script(script);
-        let read = self.reader().read(file, |frames| frames.count()).await;
+        let read = self.reader().read(file, Agreement::default(), count).await;
         assert!(
             started.elapsed() < SOON,
             "{script}: {:?}",
@@ -94,6 +103,13 @@ impl Stage {
             text.strip_suffix('\n')?.parse().ok()
         })
     }
+}
+
+/// How many frames come, but for the layout.
+fn count(frames: &mut Frames) -> usize {
+    frames
+        .filter(|frame| !matches!(frame, Frame::Layout(_)))
+        .count()
 }
 
 /// Whether a process is there and not only waited for.
@@ -204,8 +220,8 @@ async fn a_full_pipe_waits_for_a_slow_parent() {
     let file = stage.script("cat many && echo $$ >written");
     let written = stage.folder.path().join("written");
     let reader = stage.reader();
-    let read = reader.read(file, move |frames| {
-        let header = frames.next();
+    let read = reader.read(file, Agreement::default(), move |frames| {
+        let header = frames.nth(1);
         assert!(wait.recv_timeout(Duration::from_millis(500)).is_err());
         assert!(!written.is_file(), "the pipe holds everything");
         (header.is_some(), frames.count())
@@ -221,9 +237,13 @@ async fn a_child_that_writes_to_nobody_is_ended() {
     let stage = Stage::set();
     let file = stage.script("echo $$ >pid; cat many; exec cat /dev/zero");
     let started = Instant::now();
-    let (first, ending) = stage.reader().read(file, Iterator::next).await.unwrap();
+    let (first, ending) = stage
+        .reader()
+        .read(file, Agreement::default(), Iterator::next)
+        .await
+        .unwrap();
     assert!(started.elapsed() < SOON);
-    assert!(matches!(first, Some(Frame::Header(_))));
+    assert!(matches!(first, Some(Frame::Layout(_))));
     assert_eq!(ending, Ending::Abandoned);
     gone(stage.process("pid"));
 }
@@ -272,7 +292,7 @@ async fn a_reading_that_is_given_up_leaves_no_child() {
     let stage = Stage::set();
     let file = stage.script("echo $$ >pid; sleep 1000 & echo $! >second; cat frames; wait");
     let reader = stage.reader();
-    let reading = reader.read(file, |frames| frames.count());
+    let reading = reader.read(file, Agreement::default(), count);
     let given_up = tokio::time::timeout(Duration::from_millis(500), reading).await;
     assert!(given_up.is_err());
     gone(stage.process("pid"));
@@ -294,7 +314,9 @@ async fn a_file_that_takes_too_much_cpu_is_refused_for_that() {
     };
     let reader = Reader::new(env!("CARGO_BIN_EXE_rosterd").into(), limits);
     for _ in 0..20 {
-        let read = reader.read(file.reopen().unwrap(), |frames| frames.count());
+        let read = reader.read(file.reopen().unwrap(), Agreement::default(), |frames| {
+            frames.count()
+        });
         match read.await {
             // The machine was too busy to give it a second.
             Err(ReaderError::Stalled(_)) => {}

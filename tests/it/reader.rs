@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use rosterd::import::reader::{Ending, Reader};
+use rosterd::import::reader::{Ending, Frames, Reader};
+use rosterd::parse::agreement::Agreement;
 use rosterd::parse::finding::code;
 use rosterd::parse::limits::ReadLimits;
 use rosterd::parse::wire::Frame;
@@ -14,11 +15,18 @@ fn reader(limits: ReadLimits) -> Reader {
     Reader::new(PathBuf::from(env!("CARGO_BIN_EXE_rosterd")), limits)
 }
 
+/// How many frames come, but for the layout.
+fn count(frames: &mut Frames) -> usize {
+    frames
+        .filter(|frame| !matches!(frame, Frame::Layout(_)))
+        .count()
+}
+
 /// Reads `bytes` in a child; header and rows count as frames.
 async fn read(bytes: &[u8], limits: ReadLimits) -> (usize, Ending) {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
-    let read = reader(limits).read(file, |frames| frames.count()).await;
+    let read = reader(limits).read(file, Agreement::default(), count).await;
     read.unwrap()
 }
 
@@ -57,7 +65,10 @@ async fn who_stops_listening_is_not_waited_for() {
     writeln!(file, "employee_id").unwrap();
     file.write_all("1\n".repeat(1_000_000).as_bytes()).unwrap();
     let reader = reader(ReadLimits::default());
-    let (first, ending) = reader.read(file, Iterator::next).await.unwrap();
-    assert!(matches!(first, Some(Frame::Header(_))));
+    let (first, ending) = reader
+        .read(file, Agreement::default(), Iterator::next)
+        .await
+        .unwrap();
+    assert!(matches!(first, Some(Frame::Layout(_))));
     assert_eq!(ending, Ending::Abandoned);
 }

@@ -14,6 +14,7 @@ use super::*;
 use crate::clock::{Clock as _, ManualClock};
 use crate::db::{Claim, Decision};
 use crate::mailbox::DeliveryId;
+use crate::parse::agreement::Agreement;
 use crate::parse::check::columns::Mapping;
 use crate::parse::field::Field;
 use crate::queue::job::{JobState, MAX_ATTEMPTS, Owner};
@@ -120,6 +121,7 @@ impl Bench {
         crate::parse::read::read(
             Cursor::new(csv.as_bytes()),
             &ReadLimits::default(),
+            &Agreement::default(),
             &mut frames,
         )
         .unwrap();

@@ -42,7 +42,7 @@ impl Mapping {
     pub fn digest(&self) -> String {
         let mut digest = Digest(blake3::Hasher::new());
         digest.number(RULES);
-        digest.number(self.columns.len() as u64);
+        digest.length(self.columns.len());
         for (field, header) in &self.columns {
             digest.text(field.name());
             digest.text(header);
@@ -63,15 +63,19 @@ impl Digest {
         self.0.update(&number.to_le_bytes());
     }
 
+    fn length(&mut self, length: usize) {
+        self.number(u64::try_from(length).unwrap_or(u64::MAX));
+    }
+
     fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
+        self.length(text.len());
         self.0.update(text.as_bytes());
     }
 
     /// Texts whose order means nothing.
     fn set<'a>(&mut self, texts: impl Iterator<Item = &'a str>) {
         let sorted: std::collections::BTreeSet<&str> = texts.collect();
-        self.number(sorted.len() as u64);
+        self.length(sorted.len());
         for text in sorted {
             self.text(text);
         }

@@ -7,13 +7,19 @@ mod workbook;
 
 use std::io::{self, Read, Seek, Write};
 
+use crate::parse::agreement::Agreement;
 use crate::parse::limits::ReadLimits;
 use crate::parse::read::sniff::{Format, sniff};
 use crate::parse::read::table::{Stop, Table};
 
 /// Reads a file and writes its header, its rows and the end, or why it is refused. The error is that of `input` or `out`.
-pub fn read<R: Read + Seek, W: Write>(mut input: R, limits: &ReadLimits, out: W) -> io::Result<()> {
-    let mut table = Table::new(out, limits);
+pub fn read<R: Read + Seek, W: Write>(
+    mut input: R,
+    limits: &ReadLimits,
+    agreement: &Agreement,
+    out: W,
+) -> io::Result<()> {
+    let mut table = Table::new(out, limits, agreement);
     let read = match sniff(&mut input)? {
         Ok(Format::Text { start }) => text::read(&mut input, start, &mut table),
         Ok(Format::Xlsx) => workbook::xlsx::read(input, &mut table),

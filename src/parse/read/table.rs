@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
+use crate::parse::agreement::Agreement;
 use crate::parse::finding::{Finding, code};
+use crate::parse::layout::Layout;
 use crate::parse::limits::ReadLimits;
 use crate::parse::row::{CellKind, RawRow};
 use crate::parse::wire::Encoder;
@@ -30,20 +32,27 @@ impl From<io::Error> for Stop {
 
 /// What both kinds of reader write into: drops blank rows, takes the first other one for the header, counts.
 #[derive(Debug)]
-pub(super) struct Table<W> {
+pub(super) struct Table<'a, W> {
     pub(super) encoder: Encoder<W>,
     pub(super) limits: ReadLimits,
+    pub(super) agreement: &'a Agreement,
     /// Columns of the header, once it has come.
     pub(super) width: Option<usize>,
 }
 
-impl<W: Write> Table<W> {
-    pub(super) fn new(out: W, limits: &ReadLimits) -> Self {
+impl<'a, W: Write> Table<'a, W> {
+    pub(super) fn new(out: W, limits: &ReadLimits, agreement: &'a Agreement) -> Self {
         Self {
             encoder: Encoder::new(out),
             limits: *limits,
+            agreement,
             width: None,
         }
+    }
+
+    /// Says what the file is. To be called once, before the first row.
+    pub(super) fn begin(&mut self, layout: &Layout) -> Result<(), Stop> {
+        Ok(self.encoder.layout(layout)?)
     }
 
     /// Takes the next row.

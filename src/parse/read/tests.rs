@@ -22,8 +22,12 @@ fn limits() -> ReadLimits {
 
 /// What comes out, through the wire and back.
 fn frames(file: &[u8]) -> Vec<Frame> {
+    frames_of(file, &Agreement::default())
+}
+
+fn frames_of(file: &[u8], agreement: &Agreement) -> Vec<Frame> {
     let mut pipe = Vec::new();
-    read(Cursor::new(file.to_vec()), &limits(), &mut pipe).unwrap();
+    read(Cursor::new(file.to_vec()), &limits(), agreement, &mut pipe).unwrap();
     let mut decoder = Decoder::new(pipe.as_slice(), &limits());
     let mut frames = Vec::new();
     while let Some(frame) = decoder.decode().unwrap() {
@@ -45,6 +49,7 @@ fn rows(file: &[u8]) -> Vec<(u64, Vec<String>)> {
                 ));
             }
             Frame::End { rows: count } => assert_eq!(count + 1, rows.len() as u64),
+            Frame::Layout(_) | Frame::Note(_) => {}
             Frame::Refused(finding) => panic!("{finding:?}"),
         }
     }

@@ -2,10 +2,13 @@
 
 use std::io::{self, Read};
 
-use crate::parse::finding::{Finding, code};
+use crate::parse::finding::{Finding, Severity, code};
+use crate::parse::layout::Layout;
 use crate::parse::limits::ReadLimits;
 use crate::parse::row::{CellKind, Header, RawRow};
-use crate::parse::wire::{END, FINDING_BYTES, Frame, HEADER, REFUSED, ROW};
+use crate::parse::wire::{
+    END, FINDING_BYTES, Frame, HEADER, LAYOUT, LAYOUT_BYTES, NOTE, NOTES, REFUSED, ROW,
+};
 
 /// Why no further frame can be had.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +23,7 @@ pub enum WireError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
+    Layout,
     Header,
     Rows,
     Nothing,
@@ -34,6 +38,7 @@ pub struct Decoder<R> {
     expected: Expected,
     rows: u64,
     last_row: u64,
+    notes: usize,
 }
 
 impl<R: Read> Decoder<R> {
@@ -43,9 +48,10 @@ impl<R: Read> Decoder<R> {
             input,
             payload: Vec::new(),
             limits: *limits,
-            expected: Expected::Header,
+            expected: Expected::Layout,
             rows: 0,
             last_row: 0,
+            notes: 0,
         }
     }
 
@@ -55,7 +61,10 @@ impl<R: Read> Decoder<R> {
             return Ok(None);
         }
         let frame = self.take_frame();
-        if !matches!(frame, Ok(Frame::Header(_) | Frame::Row(_))) {
+        if !matches!(
+            frame,
+            Ok(Frame::Layout(_) | Frame::Note(_) | Frame::Header(_) | Frame::Row(_))
+        ) {
             self.expected = Expected::Nothing;
         }
         frame.map(Some)
@@ -67,6 +76,24 @@ impl<R: Read> Decoder<R> {
         let [tag, length @ ..] = head;
         let length = u32::from_le_bytes(length);
         match (tag, self.expected) {
+            (LAYOUT, Expected::Layout) => {
+                self.take_payload(length, LAYOUT_BYTES)?;
+                self.expected = Expected::Header;
+                serde_json::from_slice::<Layout>(&self.payload)
+                    .map(Frame::Layout)
+                    .map_err(|_| WireError::Garbage("a layout that is none"))
+            }
+            (NOTE, _) => {
+                self.notes = self.notes.saturating_add(1);
+                if self.notes > NOTES {
+                    return Err(WireError::Garbage("more notes than allowed"));
+                }
+                let note = self.take_finding(length)?;
+                if note.severity == Severity::Error {
+                    return Err(WireError::Garbage("a note that refuses something"));
+                }
+                Ok(Frame::Note(note))
+            }
             (HEADER, Expected::Header) => {
                 self.take_payload(length, self.row_bytes())?;
                 let row = self.take_row()?;
@@ -84,15 +111,7 @@ impl<R: Read> Decoder<R> {
                 }
                 Ok(Frame::Row(self.take_row()?))
             }
-            (REFUSED, _) => {
-                self.take_payload(length, FINDING_BYTES)?;
-                let finding = serde_json::from_slice::<Finding>(&self.payload)
-                    .map_err(|_| WireError::Garbage("a refusal that is no finding"))?;
-                if !code::is_known(&finding.code) {
-                    return Err(WireError::Garbage("a refusal with an unknown code"));
-                }
-                Ok(Frame::Refused(finding))
-            }
+            (REFUSED, _) => self.take_finding(length).map(Frame::Refused),
             (END, Expected::Rows) => {
                 self.take_payload(length, 10)?;
                 let mut payload = Payload(&self.payload);
@@ -103,6 +122,16 @@ impl<R: Read> Decoder<R> {
             }
             _ => Err(WireError::Garbage("a frame out of order")),
         }
+    }
+
+    fn take_finding(&mut self, length: u32) -> Result<Finding, WireError> {
+        self.take_payload(length, FINDING_BYTES)?;
+        let finding = serde_json::from_slice::<Finding>(&self.payload)
+            .map_err(|_| WireError::Garbage("a finding that is none"))?;
+        if !code::is_known(&finding.code) {
+            return Err(WireError::Garbage("a finding with an unknown code"));
+        }
+        Ok(finding)
     }
 
     /// The longest payload of a row: its numbers, and every cell as long as it may be.

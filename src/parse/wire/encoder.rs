@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use crate::parse::finding::Finding;
+use crate::parse::layout::Layout;
 use crate::parse::row::RawRow;
-use crate::parse::wire::{END, HEADER, REFUSED, ROW};
+use crate::parse::wire::{END, HEADER, LAYOUT, NOTE, NOTES, REFUSED, ROW};
 
 /// Writes frames.
 #[derive(Debug)]
@@ -12,6 +13,7 @@ pub struct Encoder<W> {
     out: W,
     payload: Vec<u8>,
     pub(super) rows: u64,
+    notes: usize,
 }
 
 impl<W: Write> Encoder<W> {
@@ -21,7 +23,26 @@ impl<W: Write> Encoder<W> {
             out,
             payload: Vec::new(),
             rows: 0,
+            notes: 0,
         }
+    }
+
+    /// Writes what the file is, the first frame.
+    pub fn layout(&mut self, layout: &Layout) -> io::Result<()> {
+        self.payload.clear();
+        serde_json::to_writer(&mut self.payload, layout)?;
+        self.send(LAYOUT)
+    }
+
+    /// Writes something worth knowing. Beyond a number that no well-meant file reaches, it is left out.
+    pub fn note(&mut self, finding: &Finding) -> io::Result<()> {
+        if self.notes >= NOTES {
+            return Ok(());
+        }
+        self.notes += 1;
+        self.payload.clear();
+        serde_json::to_writer(&mut self.payload, finding)?;
+        self.send(NOTE)
     }
 
     /// Writes the header.

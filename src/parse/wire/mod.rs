@@ -1,4 +1,4 @@
-//! Pure. What the reader's child process tells its parent: one header, then rows, then the end; or a refusal.
+//! Pure. What the reader's child process tells its parent: what the file is, one header, then rows, then the end; or a refusal. Notes may stand anywhere.
 //!
 //! A frame is a tag, the length of its payload (`u32`, little endian) and the payload. The child encodes; the parent decodes, and takes
 //! every byte for hostile, because a workbook may have taken the child over: [`Decoder`] allocates no more than the limits allow, and
@@ -13,12 +13,17 @@ pub use decoder::{Decoder, WireError};
 pub use encoder::Encoder;
 
 use crate::parse::finding::Finding;
+use crate::parse::layout::Layout;
 use crate::parse::row::{Header, RawRow};
 
 /// One message of the child.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     /// First, unless the file is refused before.
+    Layout(Layout),
+    /// Something worth knowing about the file, which refuses nothing. Anywhere before the end.
+    Note(Finding),
+    /// Behind the layout and before the rows.
     Header(Header),
     /// In ascending order of their number.
     Row(RawRow),
@@ -28,18 +33,24 @@ pub enum Frame {
     End { rows: u64 },
 }
 
+const LAYOUT: u8 = b'L';
+const NOTE: u8 = b'N';
 const HEADER: u8 = b'H';
 const ROW: u8 = b'R';
 const REFUSED: u8 = b'X';
 const END: u8 = b'E';
 const FINDING_BYTES: usize = 16 * 1024;
+const LAYOUT_BYTES: usize = 4 * 1024;
+/// Notes of one file: there are only so many kinds of them.
+const NOTES: usize = 200;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::parse::finding::code;
+    use crate::parse::finding::{Severity, code};
+    use crate::parse::layout::TableKind;
     use crate::parse::limits::ReadLimits;
     use crate::parse::row::CellKind;
 
@@ -58,6 +69,15 @@ mod tests {
             row.push(CellKind::Text, cell);
         }
         row
+    }
+
+    fn layout() -> Layout {
+        Layout {
+            kind: TableKind::Delimited,
+            encoding: Some("UTF-8".to_owned()),
+            delimiter: Some(b','),
+            sheet: None,
+        }
     }
 
     /// Every frame, or the first fault.
@@ -82,18 +102,30 @@ mod tests {
     #[test]
     fn what_breaks_a_limit_or_the_order_is_garbage() {
         let header = row(1, &["id"]);
-        assert!(garbage(|pipe| pipe.row(&header).unwrap()).contains("order"));
-        assert!(garbage(|pipe| pipe.end().unwrap()).contains("order"));
+        let note = Finding::file(code::EXTRA_LABEL, "", "");
+        assert!(garbage(|pipe| pipe.header(&header).unwrap()).contains("order"));
+        let garbage = |write: &dyn Fn(&mut Encoder<&mut Vec<u8>>)| {
+            garbage(|pipe| {
+                pipe.layout(&layout()).unwrap();
+                write(pipe);
+            })
+        };
+        assert!(garbage(&|pipe| pipe.layout(&layout()).unwrap()).contains("order"));
+        assert!(garbage(&|pipe| pipe.row(&header).unwrap()).contains("order"));
+        assert!(garbage(&|pipe| pipe.end().unwrap()).contains("order"));
+        assert!(garbage(&|pipe| pipe.note(&note).unwrap()).contains("refuses"));
         assert!(
-            garbage(|pipe| pipe.header(&row(1, &["a", "b", "c", "d", "e"])).unwrap())
+            garbage(&|pipe| pipe.header(&row(1, &["a", "b", "c", "d", "e"])).unwrap())
                 .contains("columns")
         );
-        assert!(garbage(|pipe| pipe.header(&row(1, &[&"x".repeat(33)])).unwrap()).contains("cell"));
         assert!(
-            garbage(|pipe| pipe.header(&row(1, &[&"x".repeat(500)])).unwrap()).contains("longer")
+            garbage(&|pipe| pipe.header(&row(1, &[&"x".repeat(33)])).unwrap()).contains("cell")
         );
         assert!(
-            garbage(|pipe| {
+            garbage(&|pipe| pipe.header(&row(1, &[&"x".repeat(500)])).unwrap()).contains("longer")
+        );
+        assert!(
+            garbage(&|pipe| {
                 pipe.header(&header).unwrap();
                 for number in 2..6 {
                     pipe.row(&row(number, &["x"])).unwrap();
@@ -102,14 +134,14 @@ mod tests {
             .contains("more rows")
         );
         assert!(
-            garbage(|pipe| {
+            garbage(&|pipe| {
                 pipe.header(&header).unwrap();
                 pipe.row(&header).unwrap();
             })
             .contains("out of order")
         );
         assert!(
-            garbage(|pipe| {
+            garbage(&|pipe| {
                 pipe.header(&header).unwrap();
                 pipe.rows = 1;
                 pipe.end().unwrap();
@@ -117,7 +149,7 @@ mod tests {
             .contains("count")
         );
         assert!(
-            garbage(|pipe| {
+            garbage(&|pipe| {
                 let finding = Finding::file("no-such-code", "", "");
                 pipe.refused(&finding).unwrap();
             })
@@ -129,6 +161,7 @@ mod tests {
     fn a_pipe_that_ends_early_is_no_end() {
         let mut pipe = Vec::new();
         let mut encoder = Encoder::new(&mut pipe);
+        encoder.layout(&layout()).unwrap();
         encoder.header(&row(1, &["id"])).unwrap();
         encoder.row(&row(2, &["7"])).unwrap();
         for length in 0..pipe.len() {
@@ -161,6 +194,10 @@ mod tests {
             }).collect();
             let mut pipe = Vec::new();
             let mut encoder = Encoder::new(&mut pipe);
+            let note = Finding::file(code::EXTRA_LABEL, "A note.", "Nothing.");
+            let note = note.with_severity(Severity::Info);
+            encoder.layout(&layout()).unwrap();
+            encoder.note(&note).unwrap();
             encoder.header(&rows[0]).unwrap();
             for row in &rows[1..] {
                 encoder.row(row).unwrap();
@@ -168,17 +205,19 @@ mod tests {
             encoder.end().unwrap();
 
             let frames = decoded(&pipe).unwrap();
-            prop_assert_eq!(frames.len(), rows.len() + 1);
-            for (frame, row) in frames[1..].iter().zip(&rows[1..]) {
+            prop_assert_eq!(frames.len(), rows.len() + 3);
+            prop_assert_eq!(&frames[0], &Frame::Layout(layout()));
+            prop_assert_eq!(&frames[1], &Frame::Note(note));
+            for (frame, row) in frames[3..].iter().zip(&rows[1..]) {
                 prop_assert_eq!(frame, &Frame::Row(row.clone()));
             }
         }
 
         #[test]
-        fn no_bytes_make_the_decoder_panic(mut pipe: Vec<u8>, tag in 0..4_usize, length in 0..200_u32) {
+        fn no_bytes_make_the_decoder_panic(mut pipe: Vec<u8>, tag in 0..6_usize, length in 0..200_u32) {
             drop(decoded(&pipe));
             // With a head that is right more of the decoder is reached.
-            let mut framed = vec![[HEADER, ROW, REFUSED, END][tag]];
+            let mut framed = vec![[HEADER, ROW, REFUSED, END, LAYOUT, NOTE][tag]];
             framed.extend_from_slice(&length.to_le_bytes());
             framed.append(&mut pipe);
             drop(decoded(&framed));

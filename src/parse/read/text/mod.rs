@@ -6,6 +6,7 @@ mod records;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 
 use crate::parse::finding::{Finding, code};
+use crate::parse::layout::{Layout, TableKind};
 use crate::parse::read::table::{Stop, Table};
 use crate::parse::read::text::delimiter::detect;
 use crate::parse::read::text::records::{Fault, Record, Records};
@@ -17,7 +18,7 @@ const SAMPLE_BYTES: u64 = 64 * 1024;
 pub(super) fn read<R: Read + Seek, W: Write>(
     input: &mut R,
     start: u64,
-    table: &mut Table<W>,
+    table: &mut Table<'_, W>,
 ) -> Result<(), Stop> {
     let limits = table.limits;
     input.seek(SeekFrom::Start(start))?;
@@ -25,6 +26,12 @@ pub(super) fn read<R: Read + Seek, W: Write>(
     input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut sample)?;
     let delimiter = detect(&sample, &limits);
     input.seek(SeekFrom::Start(start))?;
+    table.begin(&Layout {
+        kind: TableKind::Delimited,
+        encoding: Some("UTF-8".to_owned()),
+        delimiter: Some(delimiter),
+        sheet: None,
+    })?;
 
     let mut records = Records::new(
         BufReader::with_capacity(64 * 1024, input),

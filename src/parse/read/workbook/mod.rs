@@ -12,6 +12,7 @@ use std::io::Write;
 use calamine::{Data, DataRef, ExcelDateTime, Sheet, SheetType, SheetVisible};
 
 use crate::parse::finding::{Finding, code};
+use crate::parse::layout::{Layout, TableKind};
 use crate::parse::read::table::{Stop, Table};
 use crate::parse::read::workbook::package::damaged;
 use crate::parse::row::{CellKind, RawRow};
@@ -21,12 +22,32 @@ const SHEETS: usize = 64;
 /// Decimal digits that a number of a sheet holds exactly.
 const EXACT: f64 = 1e15;
 
-pub(super) fn visible(sheets: &[Sheet]) -> Result<Vec<String>, Finding> {
-    let visible: Vec<String> = sheets
-        .iter()
-        .filter(|sheet| sheet.visible == SheetVisible::Visible && sheet.typ == SheetType::WorkSheet)
-        .map(|sheet| sheet.name.clone())
-        .collect();
+/// The sheets to look at: the one that was agreed on, hidden or not, or else all that can be seen.
+pub(super) fn candidates(sheets: &[Sheet], agreed: Option<&str>) -> Result<Vec<String>, Finding> {
+    let names = |wanted: &dyn Fn(&Sheet) -> bool| -> Vec<String> {
+        let mut names = Vec::new();
+        for sheet in sheets {
+            if sheet.typ == SheetType::WorkSheet && wanted(sheet) {
+                names.push(sheet.name.clone());
+            }
+        }
+        names
+    };
+    let visible = names(&|sheet| sheet.visible == SheetVisible::Visible);
+    if let Some(agreed) = agreed {
+        let found = names(&|sheet| sheet.name.trim().eq_ignore_ascii_case(agreed.trim()));
+        if found.is_empty() {
+            return Err(Finding::file(
+                code::MISSING_SHEET,
+                format!(
+                    "The workbook has no sheet \"{agreed}\", which the configuration names; its sheets are {}.",
+                    shown(&visible)
+                ),
+                "Give the sheet that name, or correct `sheet` of this data source.",
+            ));
+        }
+        return Ok(found);
+    }
     if visible.len() > SHEETS {
         return Err(several(&visible));
     }
@@ -40,7 +61,8 @@ pub(super) fn only_one(mut filled: Vec<String>) -> Result<Option<String>, Findin
     Ok(filled.pop())
 }
 
-fn several(names: &[String]) -> Finding {
+/// The first of these names, each cut to a length that can be read.
+fn shown(names: &[String]) -> String {
     let shown: Vec<String> = names
         .iter()
         .take(8)
@@ -51,14 +73,27 @@ fn several(names: &[String]) -> Finding {
     } else {
         ""
     };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn several(names: &[String]) -> Finding {
     Finding::file(
         code::SEVERAL_SHEETS,
         format!(
-            "The workbook has more than one visible sheet that holds something: {}{more}.",
-            shown.join(", ")
+            "The workbook has more than one visible sheet that holds something: {}.",
+            shown(names)
         ),
-        "Leave only the sheet with the employees, or hide the others.",
+        "Leave only the sheet with the employees, hide the others, or name it as `sheet` of this data source.",
     )
+}
+
+pub(super) fn layout(kind: TableKind, sheet: &str) -> Layout {
+    Layout {
+        kind,
+        encoding: None,
+        delimiter: None,
+        sheet: Some(sheet.to_owned()),
+    }
 }
 
 pub(super) fn protected() -> Finding {
@@ -70,13 +105,13 @@ pub(super) fn protected() -> Finding {
 }
 
 /// Gathers cells into rows.
-pub(super) struct Rows<'a, W> {
-    table: &'a mut Table<W>,
+pub(super) struct Rows<'a, 'b, W> {
+    table: &'a mut Table<'b, W>,
     row: RawRow,
 }
 
-impl<'a, W: Write> Rows<'a, W> {
-    pub(super) fn new(table: &'a mut Table<W>) -> Self {
+impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
+    pub(super) fn new(table: &'a mut Table<'b, W>) -> Self {
         Self {
             table,
             row: RawRow::default(),

@@ -5,18 +5,21 @@ use std::io::{BufReader, Read, Seek, Write};
 use calamine::{Reader as _, Xls, XlsError};
 
 use crate::parse::finding::Finding;
+use crate::parse::layout::TableKind;
 use crate::parse::read::table::{Stop, Table};
 use crate::parse::read::workbook::package::damaged;
-use crate::parse::read::workbook::{Rows, borrowed, is_empty, only_one, protected, visible};
+use crate::parse::read::workbook::{
+    Rows, borrowed, candidates, is_empty, layout, only_one, protected,
+};
 
 /// Reads a BIFF workbook, of which calamine does not tell the number formats. It has it whole in memory as soon as it is open.
 pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
     input: R,
-    table: &mut Table<W>,
+    table: &mut Table<'_, W>,
 ) -> Result<(), Stop> {
     let mut workbook = Xls::new(BufReader::new(input)).map_err(|error| xls_fault(&error))?;
     let mut filled = Vec::new();
-    for name in visible(workbook.sheets_metadata())? {
+    for name in candidates(workbook.sheets_metadata(), table.agreement.sheet.as_deref())? {
         let range = workbook
             .worksheet_range(&name)
             .map_err(|error| xls_fault(&error))?;
@@ -34,6 +37,7 @@ pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
         .worksheet_range(&name)
         .map_err(|error| xls_fault(&error))?;
     let (top, left) = range.start().unwrap_or_default();
+    table.begin(&layout(TableKind::Xls, &name))?;
     let mut rows = Rows::new(table);
     for (row, column, value) in range.used_cells() {
         let at = |offset: u32, index: usize| {

@@ -6,9 +6,10 @@ use std::io::{BufReader, Read, Seek, Write};
 use calamine::{DataRef, Reader as _, Xlsx, XlsxError};
 
 use crate::parse::finding::{Finding, code};
+use crate::parse::layout::TableKind;
 use crate::parse::read::table::{Stop, Table};
 use crate::parse::read::workbook::package::{self, damaged};
-use crate::parse::read::workbook::{Rows, is_empty, only_one, protected, visible};
+use crate::parse::read::workbook::{Rows, candidates, is_empty, layout, only_one, protected};
 
 /// Formulas without a result whose places are kept: with more of them the workbook says nothing.
 const UNCOMPUTED: usize = 1_000_000;
@@ -16,12 +17,12 @@ const UNCOMPUTED: usize = 1_000_000;
 /// Reads an Office Open XML workbook.
 pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
     mut input: R,
-    table: &mut Table<W>,
+    table: &mut Table<'_, W>,
 ) -> Result<(), Stop> {
     package::examine(&mut input)?;
     let mut workbook = Xlsx::new(BufReader::new(input)).map_err(|error| xlsx_fault(&error))?;
     let mut filled = Vec::new();
-    for name in visible(workbook.sheets_metadata())? {
+    for name in candidates(workbook.sheets_metadata(), table.agreement.sheet.as_deref())? {
         let mut cells = workbook
             .worksheet_cells_reader(&name)
             .map_err(|error| xlsx_fault(&error))?;
@@ -49,6 +50,7 @@ pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
                 .map_or(0, |format| zeros(&format.format_code))
         })
         .collect();
+    table.begin(&layout(TableKind::Xlsx, &name))?;
     let mut rows = Rows::new(table);
     while let Some((cell, style)) = cells
         .next_cell_with_style_id()
