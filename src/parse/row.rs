@@ -105,6 +105,13 @@ impl RawRow {
         self.cells.push((kind, self.text.len()));
     }
 
+    /// Adds empty cells at the right until it has `width` of them.
+    pub fn fill(&mut self, width: usize) {
+        while self.len() < width {
+            self.push(CellKind::Text, "");
+        }
+    }
+
     /// How many cells it has.
     pub fn len(&self) -> usize {
         self.cells.len()

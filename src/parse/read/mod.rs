@@ -1,5 +1,6 @@
 //! Pure. The child's whole work: bytes of a file in, frames out. It never decides what a column means.
 
+mod markup;
 mod sniff;
 mod table;
 mod text;
@@ -24,6 +25,8 @@ pub fn read<R: Read + Seek, W: Write>(
         Ok(Format::Text { start }) => text::read(&mut input, start, &mut table),
         Ok(Format::Xlsx) => workbook::xlsx::read(input, &mut table),
         Ok(Format::Xls) => workbook::xls::read(input, &mut table),
+        Ok(Format::Html) => markup::read_page(input, &mut table),
+        Ok(Format::SpreadsheetMl) => markup::read_spreadsheet_ml(input, &mut table),
         Err(refusal) => Err(Stop::from(refusal)),
     };
     match read.and_then(|()| table.finish()) {

@@ -117,13 +117,17 @@ pub(crate) fn all() -> Vec<Forged> {
             Fate::Refused("blank-header"),
             Vec::new(),
         ),
-        xls(
+        forged(
             "a web page named .xls",
-            "<html><body><table><tr><td>Employee ID</td></tr></table></body></html>",
+            "xls",
+            Fate::Refused("missing-label"),
+            b"<html><body><table><tr><td>Employee ID</td></tr></table></body></html>".to_vec(),
         ),
-        xls(
-            "XML of Excel 2003 named .xls",
-            "<?xml version=\"1.0\"?><Workbook xmlns=\"urn:schemas-microsoft-com:office:spreadsheet\"/>",
+        forged(
+            "XML of Excel 2003 named .xls, with nothing in it",
+            "xls",
+            Fate::Refused("blank-header"),
+            b"<?xml version=\"1.0\"?><Workbook xmlns=\"urn:schemas-microsoft-com:office:spreadsheet\"/>".to_vec(),
         ),
         xls(
             "a web archive named .xls",

@@ -2,12 +2,15 @@
 //!
 //! Some hostile workbooks make a library abort or panic; that is why this runs in a child process of its own.
 
+mod choice;
 mod package;
 pub(super) mod xls;
 pub(super) mod xlsx;
 
 use std::borrow::Cow;
 use std::io::Write;
+
+pub(super) use choice::{Candidate, choose};
 
 use calamine::{Data, DataRef, ExcelDateTime, Sheet, SheetType, SheetVisible};
 
@@ -37,14 +40,7 @@ pub(super) fn candidates(sheets: &[Sheet], agreed: Option<&str>) -> Result<Vec<S
     if let Some(agreed) = agreed {
         let found = names(&|sheet| sheet.name.trim().eq_ignore_ascii_case(agreed.trim()));
         if found.is_empty() {
-            return Err(Finding::file(
-                code::MISSING_SHEET,
-                format!(
-                    "The workbook has no sheet \"{agreed}\", which the configuration names; its sheets are {}.",
-                    shown(&visible)
-                ),
-                "Give the sheet that name, or correct `sheet` of this data source.",
-            ));
+            return Err(missing(agreed, &visible));
         }
         return Ok(found);
     }
@@ -74,6 +70,17 @@ fn shown(names: &[String]) -> String {
         ""
     };
     format!("{}{more}", shown.join(", "))
+}
+
+fn missing(agreed: &str, visible: &[String]) -> Finding {
+    Finding::file(
+        code::MISSING_SHEET,
+        format!(
+            "The workbook has no sheet \"{agreed}\", which the configuration names; its sheets are {}.",
+            shown(visible)
+        ),
+        "Give the sheet that name, or correct `sheet` of this data source.",
+    )
 }
 
 fn several(names: &[String]) -> Finding {
@@ -242,6 +249,12 @@ fn canonical_moment(moment: &ExcelDateTime) -> (CellKind, Cow<'static, str>) {
 }
 
 /// A number as one would write it: without exponent, whole ones without a point, others rounded to the fifteen digits that Excel shows.
+/// A number that is shown with at least `pad` digits, and what it is.
+pub(super) fn number(number: f64, pad: usize) -> (CellKind, String) {
+    let (kind, text) = canonical_number(number, Some(pad));
+    (kind, text.into_owned())
+}
+
 fn canonical_number(number: f64, pad: Option<usize>) -> (CellKind, Cow<'static, str>) {
     if !number.is_finite() {
         return (CellKind::Error, Cow::Borrowed(""));

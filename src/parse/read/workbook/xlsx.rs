@@ -110,7 +110,7 @@ fn xlsx_fault(error: &XlsxError) -> Finding {
 }
 
 /// How many digits a number format such as `00000` asks for; 0 for every other format.
-fn zeros(format: &str) -> usize {
+pub(in crate::parse::read) fn zeros(format: &str) -> usize {
     let only_zeros = (2..=15).contains(&format.len()) && format.bytes().all(|byte| byte == b'0');
     if only_zeros { format.len() } else { 0 }
 }

@@ -1,0 +1,178 @@
+//! Pure. Markup as UTF-8, whatever it is written in: by its byte order mark, by what it declares, or by what its bytes can be.
+
+#![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use memchr::memmem;
+
+const HEAD_BYTES: u64 = 4 * 1024;
+const BUFFER_BYTES: usize = 32 * 1024;
+
+/// What the markup is written in.
+pub(super) fn encoding_of<R: Read + Seek>(
+    input: &mut R,
+    agreed: Option<&str>,
+) -> io::Result<&'static Encoding> {
+    input.seek(SeekFrom::Start(0))?;
+    let mut head = Vec::new();
+    input.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
+    if let Some((encoding, _)) = Encoding::for_bom(&head) {
+        return Ok(encoding);
+    }
+    // Markup begins with a character of ASCII.
+    match head.as_slice() {
+        [0, _, ..] => return Ok(UTF_16BE),
+        [_, 0, ..] => return Ok(UTF_16LE),
+        _ => {}
+    }
+    if let Some(encoding) = declared(&head) {
+        return Ok(encoding);
+    }
+    input.seek(SeekFrom::Start(0))?;
+    if is_utf8(input)? {
+        return Ok(UTF_8);
+    }
+    let agreed = agreed.and_then(|label| Encoding::for_label(label.as_bytes()));
+    Ok(agreed.unwrap_or(WINDOWS_1252))
+}
+
+/// `charset=` of a page, `encoding=` of XML. Either of them stands in ASCII, so UTF-16 it is not.
+fn declared(head: &[u8]) -> Option<&'static Encoding> {
+    let value = |name: &[u8]| {
+        let at = memmem::find(head, name)?;
+        let rest = head.get(at + name.len()..)?.trim_ascii_start();
+        let rest = rest.strip_prefix(b"=")?.trim_ascii_start();
+        let quote = matches!(rest, [b'"' | b'\'', ..]);
+        let rest = rest.get(usize::from(quote)..)?;
+        let length = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || b"-_:.".contains(byte));
+        rest.get(..length.count())
+    };
+    let encoding = value(b"charset").or_else(|| value(b"encoding"))?;
+    let encoding = Encoding::for_label(encoding)?;
+    Some(if encoding == UTF_16LE || encoding == UTF_16BE {
+        UTF_8
+    } else {
+        encoding
+    })
+}
+
+fn is_utf8(input: &mut impl Read) -> io::Result<bool> {
+    let mut decoder = UTF_8.new_decoder_without_bom_handling();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut text = String::with_capacity(2 * BUFFER_BYTES);
+    loop {
+        let length = input.read(&mut buffer)?;
+        let bytes = buffer.get(..length).unwrap_or_default();
+        text.clear();
+        let (_, _, broken) = decoder.decode_to_string(bytes, &mut text, length == 0);
+        if broken {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(true);
+        }
+    }
+}
+
+/// UTF-8 from another encoding, without a byte order mark. What cannot be decoded becomes U+FFFD.
+pub(super) struct Decoded<R> {
+    input: BufReader<R>,
+    decoder: Decoder,
+    text: Vec<u8>,
+    taken: usize,
+    is_done: bool,
+}
+
+impl<R: Read + Seek> Decoded<R> {
+    /// All of `input`, from its beginning.
+    pub(super) fn new(mut input: R, encoding: &'static Encoding) -> io::Result<Self> {
+        input.seek(SeekFrom::Start(0))?;
+        Ok(Self {
+            input: BufReader::with_capacity(BUFFER_BYTES, input),
+            decoder: encoding.new_decoder_with_bom_removal(),
+            text: Vec::new(),
+            taken: 0,
+            is_done: false,
+        })
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.text.resize(4 * BUFFER_BYTES, 0);
+        self.taken = 0;
+        let mut written = 0;
+        while written == 0 && !self.is_done {
+            let buffer = io::BufRead::fill_buf(&mut self.input)?;
+            let last = buffer.is_empty();
+            let (result, read, wrote, _) =
+                self.decoder.decode_to_utf8(buffer, &mut self.text, last);
+            io::BufRead::consume(&mut self.input, read);
+            written = wrote;
+            self.is_done = last && result == CoderResult::InputEmpty;
+        }
+        self.text.truncate(written);
+        Ok(())
+    }
+}
+
+impl<R: Read + Seek> Read for Decoded<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.text.len() {
+            self.fill()?;
+        }
+        let rest = self.text.get(self.taken..).unwrap_or_default();
+        let length = rest.len().min(out.len());
+        if let (Some(to), Some(from)) = (out.get_mut(..length), rest.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        self.taken += length;
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn decoded(bytes: &[u8], agreed: Option<&str>) -> String {
+        let mut input = Cursor::new(bytes);
+        let encoding = encoding_of(&mut input, agreed).unwrap();
+        let mut text = String::new();
+        Decoded::new(input, encoding)
+            .unwrap()
+            .read_to_string(&mut text)
+            .unwrap();
+        text
+    }
+
+    #[test]
+    fn markup_is_read_in_what_it_is_written_in() {
+        let utf16 =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        assert_eq!(decoded(&utf16("\u{feff}<td>Zoë"), None), "<td>Zoë");
+        assert_eq!(decoded(&utf16("<td>Zoë"), None), "<td>Zoë");
+        assert_eq!(decoded("\u{feff}<td>Zoë".as_bytes(), None), "<td>Zoë");
+        assert_eq!(decoded("<td>Zoë".as_bytes(), Some("cp1250")), "<td>Zoë");
+        assert_eq!(decoded(b"<td>Zo\xeb", None), "<td>Zoë");
+        assert_eq!(decoded(b"<td>\xa3", Some("iso-8859-2")), "<td>Ł");
+        let page = b"<meta charset=\"iso-8859-2\"><td>\xa3";
+        assert!(decoded(page, None).ends_with('Ł'));
+        let page = b"<meta content='text/html; charset=iso-8859-2'><td>\xa3";
+        assert!(decoded(page, None).ends_with('Ł'));
+        let xml = b"<?xml version='1.0' encoding='windows-1250'?><a>\xa3";
+        assert!(decoded(xml, None).ends_with('Ł'));
+    }
+
+    #[test]
+    fn more_than_a_buffer_comes_out_whole() {
+        let text = format!("<td>{}", "Zoë €".repeat(40_000));
+        assert_eq!(decoded(text.as_bytes(), None), text);
+        let (bytes, _, _) = WINDOWS_1252.encode(&text);
+        assert_eq!(decoded(&bytes, None), text);
+    }
+}

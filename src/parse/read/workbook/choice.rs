@@ -1,0 +1,81 @@
+//! Pure. Which of a workbook's sheets is meant.
+
+#![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
+
+use crate::parse::finding::Finding;
+use crate::parse::read::workbook::{missing, several};
+
+/// What is known of a sheet before its rows are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::parse::read) struct Candidate {
+    pub(in crate::parse::read) name: String,
+    pub(in crate::parse::read) is_visible: bool,
+    /// A cell of it says something.
+    pub(in crate::parse::read) is_filled: bool,
+}
+
+/// The sheet that was agreed on, hidden or not, or else the only visible one that holds something; none if all of them are empty.
+pub(in crate::parse::read) fn choose(
+    sheets: &[Candidate],
+    agreed: Option<&str>,
+) -> Result<Option<usize>, Finding> {
+    let names = |wanted: &dyn Fn(&Candidate) -> bool| -> Vec<String> {
+        let wanted = sheets.iter().filter(|sheet| wanted(sheet));
+        wanted.map(|sheet| sheet.name.clone()).collect()
+    };
+    if let Some(agreed) = agreed {
+        let is_it = |sheet: &Candidate| sheet.name.trim().eq_ignore_ascii_case(agreed.trim());
+        let found = sheets.iter().position(is_it);
+        return match found {
+            Some(at) => Ok(Some(at)),
+            None => Err(missing(agreed, &names(&|sheet| sheet.is_visible))),
+        };
+    }
+    let is_meant = |sheet: &Candidate| sheet.is_visible && sheet.is_filled;
+    let meant = names(&is_meant);
+    if meant.len() > 1 {
+        return Err(several(&meant));
+    }
+    Ok(sheets.iter().position(is_meant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::finding::code;
+
+    fn sheet(name: &str, is_visible: bool, is_filled: bool) -> Candidate {
+        Candidate {
+            name: name.to_owned(),
+            is_visible,
+            is_filled,
+        }
+    }
+
+    #[test]
+    fn the_only_visible_sheet_with_something_in_it_is_meant() {
+        let sheets = [
+            sheet("Old", false, true),
+            sheet("Notes", true, false),
+            sheet("Staff", true, true),
+        ];
+        assert_eq!(choose(&sheets, None), Ok(Some(2)));
+        assert_eq!(choose(&sheets[..2], None), Ok(None));
+        assert_eq!(choose(&sheets, Some(" OLD ")), Ok(Some(0)));
+    }
+
+    #[test]
+    fn two_of_them_and_a_name_that_is_not_there_are_refused_with_the_names() {
+        let sheets = [sheet("Staff", true, true), sheet("Leavers", true, true)];
+        let finding = choose(&sheets, None).unwrap_err();
+        assert_eq!(finding.code, code::SEVERAL_SHEETS);
+        assert!(
+            finding.message.contains("\"Staff\", \"Leavers\""),
+            "{finding:?}"
+        );
+        assert_eq!(choose(&sheets, Some("Leavers")), Ok(Some(1)));
+        let finding = choose(&sheets, Some("Employees")).unwrap_err();
+        assert_eq!(finding.code, code::MISSING_SHEET);
+        assert!(finding.message.contains("\"Staff\""), "{finding:?}");
+    }
+}
