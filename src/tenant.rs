@@ -319,17 +319,29 @@ pub struct DataSource {
     pub mode: Mode,
     /// How columns become fields.
     pub mapping: Mapping,
+    /// What its files are like, beside their headers.
+    pub agreement: Agreement,
     /// When a run waits for a person.
     pub safeguard: Safeguard,
 }
 
 impl DataSource {
     /// What the reader of its files is to know.
-    pub fn agreement(&self) -> Agreement {
+    pub fn reading(&self) -> Agreement {
         Agreement {
             headers: self.mapping.columns.values().cloned().collect(),
-            ..Agreement::default()
+            ..self.agreement.clone()
         }
+    }
+
+    /// A digest that changes whenever the same bytes may come to something else.
+    pub fn digest(&self) -> String {
+        let mapping = self.mapping.digest();
+        if self.agreement == Agreement::default() {
+            return mapping;
+        }
+        let agreement = format!("{mapping} {:?}", self.agreement);
+        blake3::hash(agreement.as_bytes()).to_hex().to_string()
     }
 }
 

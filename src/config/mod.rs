@@ -3,6 +3,7 @@
 //! One file a section, its defaults beside it. Comes in: the path of `rosterd.toml`. Goes out: a [`Config`] that needs no more checking, or
 //! the [`Problem`]s. Nothing is made or changed here.
 
+mod agreement;
 mod difference;
 mod document;
 mod fingerprint;

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use crate::config::{Config, Ftps, Limits, LogFormat, Login, Retention, SessionReuse, Tenant};
+use crate::parse::agreement::Delimiter;
 use crate::tenant::{DataSource, NamePattern};
 
 /// What one thing says under one key.
@@ -251,12 +252,39 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
     let mapping = &source.mapping;
     let columns = mapping.columns.iter();
     let date_format = mapping.date_format.as_ref();
+    let agreement = &source.agreement;
+    let fixed = agreement.fixed_width.iter();
+    let delimiter = match agreement.delimiter {
+        Delimiter::Declared(byte) => format!("{:?}", char::from(byte)),
+        Delimiter::Unknown | Delimiter::Seen(_) => "found out".to_owned(),
+    };
     vec![
         own("file_name", source.file_name.as_str().to_owned()),
         own("mode", source.mode.as_str().to_owned()),
         own(
             "date_format",
             date_format.map_or("none", |it| it.as_str()).to_owned(),
+        ),
+        own(
+            "encoding",
+            agreement
+                .encoding
+                .as_deref()
+                .unwrap_or("found out")
+                .to_owned(),
+        ),
+        own("delimiter", delimiter),
+        own(
+            "sheet",
+            agreement
+                .sheet
+                .as_deref()
+                .unwrap_or("the only visible one")
+                .to_owned(),
+        ),
+        own(
+            "fixed_width",
+            list(fixed.map(|it| format!("{} {}+{}", it.name, it.start, it.width))),
         ),
         own(
             "required",

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::agreement;
 use crate::config::document::{Place, Section};
 use crate::parse::check::columns::Mapping;
 use crate::parse::check::date::DateFormat;
@@ -110,6 +111,7 @@ fn read_one(section: &Section<'_>) -> Option<DataSource> {
         file_name: file_name?,
         mode: mode.unwrap_or(Mode::Full),
         mapping,
+        agreement: agreement::read(section),
         safeguard,
     })
 }

@@ -51,7 +51,7 @@ impl Importer {
         task: Task<'_>,
         file: File,
     ) -> Result<Examined, ImportError> {
-        let mapping = task.source.mapping.digest();
+        let mapping = task.source.digest();
         // Read before the roster is: what is applied in between shows as a later version.
         let roster_version = self
             .db
@@ -134,7 +134,7 @@ impl Importer {
         let progress = self.progress.clone();
         let (mut reading, ending) = self
             .reader
-            .read(file, task.source.agreement(), move |frames| {
+            .read(file, task.source.reading(), move |frames| {
                 consume(frames, &mapping, &limits, diff, progress.as_ref())
             })
             .await?;

@@ -48,6 +48,7 @@ fn source(name: &str, mode: Mode) -> DataSource {
             required: vec![Field::EmployeeId],
             ..Mapping::default()
         },
+        agreement: Agreement::default(),
         safeguard: Safeguard::default(),
     }
 }

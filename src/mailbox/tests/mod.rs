@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::clock::SystemClock;
 use crate::mailbox::arrival::Placement;
+use crate::parse::agreement::Agreement;
 use crate::parse::check::columns::Mapping;
 use crate::roster::safeguard::Safeguard;
 use crate::tenant::{DataSource, Mode, NamePattern, Rights};
@@ -26,6 +27,7 @@ pub(crate) fn tenant(name: &str, quota_bytes: u64) -> Tenant {
         file_name: NamePattern::parse(file_name).unwrap(),
         mode: Mode::Full,
         mapping: Mapping::default(),
+        agreement: Agreement::default(),
         safeguard: Safeguard::default(),
     };
     Tenant {

@@ -4,7 +4,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 
 use encoding_rs::Encoding;
 use html5gum::emitters::callback::CallbackEmitter;
@@ -76,7 +76,7 @@ fn each_row<R: Read + Seek>(
     let rows: Tokenizer<IoReader<_>, _> =
         Tokenizer::new_with_emitter(IoReader::new(decoded), emitter);
     for row in rows {
-        take(row.map_err(io::Error::from)?)?;
+        take(row?)?;
     }
     while tables.is_open() {
         tables.finish().map_or(Ok(()), &mut take)?;

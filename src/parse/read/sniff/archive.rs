@@ -43,7 +43,7 @@ pub(super) fn archive<R: Read + Seek>(input: &mut R) -> io::Result<Result<Format
     } else if holds(&|name| name == "content.xml") && holds(&|name| name == "meta-inf/manifest.xml")
     {
         "an OpenDocument file"
-    } else if holds(&|name| name.starts_with("index/") && name.ends_with(".iwa")) {
+    } else if holds(&|name| name == "index/document.iwa" || name == "index.zip") {
         "a document of Apple Numbers, Pages or Keynote"
     } else if is_workbook_by_its_types(&mut archive) {
         return Ok(Ok(Format::Xlsx));
