@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Ftps, Limits, LogFormat, Login, Retention, SessionReuse, Tenant};
 use crate::parse::agreement::Delimiter;
+use crate::parse::check::value::Point;
 use crate::tenant::{DataSource, NamePattern};
 
 /// What one thing says under one key.
@@ -264,6 +265,13 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
         own(
             "date_format",
             date_format.map_or("none", |it| it.as_str()).to_owned(),
+        ),
+        own(
+            "decimal",
+            mapping
+                .decimal
+                .map_or("as each column writes it", Point::as_str)
+                .to_owned(),
         ),
         own(
             "encoding",

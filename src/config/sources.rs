@@ -6,6 +6,7 @@ use crate::config::agreement;
 use crate::config::document::{Place, Section};
 use crate::parse::check::columns::Mapping;
 use crate::parse::check::date::DateFormat;
+use crate::parse::check::value::Point;
 use crate::parse::field::{Field, normalised};
 use crate::roster::safeguard::Safeguard;
 use crate::tenant::{DataSource, Mode, NamePattern, is_photo_name};
@@ -187,6 +188,9 @@ fn read_mapping(section: &Section<'_>) -> Mapping {
         columns,
         required,
         date_format: section.parsed("date_format", DateFormat::parse),
+        decimal: section.parsed("decimal", |text| {
+            Point::parse(text).ok_or("expected \".\" or \",\"")
+        }),
         active_values,
         inactive_values,
     }

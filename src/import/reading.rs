@@ -4,6 +4,7 @@ use crate::import::Progress;
 use crate::parse::check::columns::Mapping;
 use crate::parse::check::{Checked, Checker};
 use crate::parse::limits::ReadLimits;
+use crate::parse::row::RawRow;
 use crate::parse::wire::Frame;
 use crate::report::findings::Findings;
 use crate::roster::diff::{Diff, Draft};
@@ -51,35 +52,59 @@ pub(super) fn consume(
                 if rows % STRIDE == 0 {
                     progress.inspect(|tell| tell(rows));
                 }
-                let verbatim = checker.verbatim(&row);
-                if verbatim.is_some_and(|verbatim| diff.recognise(row.row, verbatim)) {
-                    continue;
-                }
-                let verbatim = verbatim.map(|verbatim| verbatim.hash);
-                match checker.check(&row) {
-                    Checked::Record(record, notes) => {
-                        diff.record(&record, verbatim.filter(|_| notes.is_empty()));
-                        findings.extend(notes);
+                let mut next = match checker.admit(row) {
+                    Ok(next) => next,
+                    Err(fault) => {
+                        findings.push(fault);
+                        return Reading {
+                            draft: None,
+                            findings,
+                        };
                     }
-                    Checked::Refused {
-                        row,
-                        key,
-                        findings: faults,
-                    } => {
-                        findings.extend(faults);
-                        diff.refused(row, &key);
-                    }
-                    Checked::Blank => {}
+                };
+                while let Some(row) = next {
+                    take(&row, checker, &mut diff, &mut findings);
+                    next = checker.released();
                 }
             }
             // Frames come in order, or the decoder has refused them.
             _ => {}
         }
     }
+    if let Some(checker) = &mut checker {
+        checker.finish();
+        while let Some(row) = checker.released() {
+            take(&row, checker, &mut diff, &mut findings);
+        }
+        findings.extend(checker.notes());
+    }
     progress.inspect(|tell| tell(rows));
     let draft = diff.finish(|finding| findings.push(finding));
     Reading {
         draft: Some(draft),
         findings,
+    }
+}
+
+fn take(row: &RawRow, checker: &mut Checker, diff: &mut Diff, findings: &mut Findings) {
+    let verbatim = checker.verbatim(row);
+    if verbatim.is_some_and(|verbatim| diff.recognise(row.row, verbatim)) {
+        return;
+    }
+    let verbatim = verbatim.map(|verbatim| verbatim.hash);
+    match checker.check(row) {
+        Checked::Record(record, notes) => {
+            diff.record(&record, verbatim.filter(|_| notes.is_empty()));
+            findings.extend(notes);
+        }
+        Checked::Refused {
+            row,
+            key,
+            findings: faults,
+        } => {
+            findings.extend(faults);
+            diff.refused(row, &key);
+        }
+        Checked::Blank => {}
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::parse::check::date::DateFormat;
+use crate::parse::check::value::Point;
 use crate::parse::field::{Field, normalised};
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::row::Header;
@@ -16,6 +17,8 @@ pub struct Mapping {
     pub required: Vec<Field>,
     /// How dates are written; none: only dates with one possible reading are taken.
     pub date_format: Option<DateFormat>,
+    /// What stands before the fraction of a number; none: as the column writes it.
+    pub decimal: Option<Point>,
     /// Words for employed, beside the known ones.
     pub active_values: Vec<String>,
     /// Words for not employed, beside the known ones.
@@ -28,6 +31,7 @@ impl Default for Mapping {
             columns: BTreeMap::new(),
             required: vec![Field::EmployeeId, Field::WorkEmail],
             date_format: None,
+            decimal: None,
             active_values: Vec::new(),
             inactive_values: Vec::new(),
         }
@@ -35,7 +39,7 @@ impl Default for Mapping {
 }
 
 /// Raised whenever the same file under the same mapping gives other records than before: new synonyms, other canonical forms.
-const RULES: u64 = 1;
+const RULES: u64 = 2;
 
 impl Mapping {
     /// A digest that changes whenever the mapping, or the rules behind it, change: then yesterday's file is news.
@@ -49,6 +53,7 @@ impl Mapping {
         }
         digest.set(self.required.iter().map(|field| field.name()));
         digest.set(self.date_format.iter().map(DateFormat::as_str));
+        digest.set(self.decimal.iter().map(|point| point.as_str()));
         digest.set(self.active_values.iter().map(String::as_str));
         digest.set(self.inactive_values.iter().map(String::as_str));
         digest.0.finalize().to_hex().to_string()

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::parse::check::habits::Evidence;
+
 /// A declared format, such as `%d/%m/%Y`: `%d`, `%m`, `%b` (name of the month), `%Y` and `%y`, and what stands between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DateFormat {
@@ -119,8 +121,61 @@ impl fmt::Display for DateFault {
     }
 }
 
-/// Brings a date to the form `YYYY-MM-DD`. `format` is the declared one; ISO 8601 is understood beside it.
-pub fn canonical(text: &str, format: Option<&DateFormat>) -> Result<String, DateFault> {
+/// Which of day and month comes first where a date has numbers only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    DayFirst,
+    MonthFirst,
+}
+
+impl Order {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DayFirst => "the day before the month",
+            Self::MonthFirst => "the month before the day",
+        }
+    }
+
+    /// The line of a configuration that declares it.
+    pub(super) const fn example(self) -> &'static str {
+        match self {
+            Self::DayFirst => "date_format = \"%d/%m/%Y\"",
+            Self::MonthFirst => "date_format = \"%m/%d/%Y\"",
+        }
+    }
+}
+
+/// What a cell says of the order in its column.
+pub(super) fn evidence(text: &str) -> Evidence<Order> {
+    let mut scan = Scan(text.trim());
+    let first = scan.number(1, 2);
+    let separator = scan.separator();
+    let (Some(first), Some(separator)) = (first, separator) else {
+        return Evidence::Silent;
+    };
+    let second = scan.number(1, 2);
+    let (Some(second), Some(())) = (second, scan.literal(separator)) else {
+        return Evidence::Silent;
+    };
+    if scan.number(4, 4).is_none() || !scan.ends_or_time() || first == second {
+        return Evidence::Silent;
+    }
+    match (first, second) {
+        (1..=12, 1..=12) => Evidence::Open,
+        (13..=31, 1..=12) => Evidence::Says(Order::DayFirst),
+        (1..=12, 13..=31) => Evidence::Says(Order::MonthFirst),
+        _ => Evidence::Silent,
+    }
+}
+
+/// Brings a date to the form `YYYY-MM-DD`. `format` is the declared one; ISO 8601 is understood beside it. Without it, `order` is what the column
+/// was found to have.
+pub fn canonical(
+    text: &str,
+    format: Option<&DateFormat>,
+    order: Option<Order>,
+) -> Result<String, DateFault> {
     let text = text.trim();
     if let Some(format) = format {
         return match format.read(text) {
@@ -136,7 +191,9 @@ pub fn canonical(text: &str, format: Option<&DateFormat>) -> Result<String, Date
     if let Some(parts) = with_month_name(text) {
         return parts?.canonical();
     }
-    with_numbers(text).ok_or(DateFault::NotADate)??.canonical()
+    with_numbers(text, order)
+        .ok_or(DateFault::NotADate)??
+        .canonical()
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -208,7 +265,7 @@ fn with_month_name(text: &str) -> Option<Result<Parts, DateFault>> {
 }
 
 /// `25/12/2026` and `12/25/2026`, where only one reading is possible.
-fn with_numbers(text: &str) -> Option<Result<Parts, DateFault>> {
+fn with_numbers(text: &str, order: Option<Order>) -> Option<Result<Parts, DateFault>> {
     let mut scan = Scan(text);
     let first = scan.number(1, 2)?;
     let separator = scan.separator()?;
@@ -225,7 +282,11 @@ fn with_numbers(text: &str) -> Option<Result<Parts, DateFault>> {
         _ if first == second || second <= 12 && first > 12 => (first, second),
         _ if first <= 12 && second > 12 => (second, first),
         _ if first > 12 => return Some(Err(DateFault::NoSuchDay)),
-        _ => return Some(Err(DateFault::Ambiguous)),
+        _ => match order {
+            Some(Order::DayFirst) => (first, second),
+            Some(Order::MonthFirst) => (second, first),
+            None => return Some(Err(DateFault::Ambiguous)),
+        },
     };
     Some(Ok(Parts { year, month, day }))
 }
@@ -326,12 +387,33 @@ impl Scan<'_> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn only_a_day_beyond_the_twelfth_tells_the_order() {
+        for (text, says) in [
+            ("25/12/2026", Evidence::Says(Order::DayFirst)),
+            ("12-25-2026 08:00", Evidence::Says(Order::MonthFirst)),
+            ("3.4.2026", Evidence::Open),
+            ("4/4/2026", Evidence::Silent),
+            ("2026-04-03", Evidence::Silent),
+            ("3 Apr 2026", Evidence::Silent),
+            ("25/13/2026", Evidence::Silent),
+            ("13/2026", Evidence::Silent),
+            ("", Evidence::Silent),
+        ] {
+            assert_eq!(evidence(text), says, "{text}");
+        }
+        let read = |order| canonical("03/04/2026", None, order);
+        assert_eq!(read(Some(Order::DayFirst)).as_deref(), Ok("2026-04-03"));
+        assert_eq!(read(Some(Order::MonthFirst)).as_deref(), Ok("2026-03-04"));
+        assert_eq!(read(None), Err(DateFault::Ambiguous));
+    }
+
     fn undeclared(text: &str) -> Result<String, DateFault> {
-        canonical(text, None)
+        canonical(text, None, None)
     }
 
     fn declared(format: &str, text: &str) -> Result<String, DateFault> {
-        canonical(text, Some(&DateFormat::parse(format).unwrap()))
+        canonical(text, Some(&DateFormat::parse(format).unwrap()), None)
     }
 
     #[test]

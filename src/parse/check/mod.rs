@@ -6,8 +6,9 @@
 
 pub mod columns;
 pub mod date;
+mod habits;
 mod status;
-mod value;
+pub mod value;
 mod verbatim;
 
 use std::borrow::Cow;
@@ -15,12 +16,14 @@ use std::borrow::Cow;
 use crate::parse::check::columns::{Column, Mapping};
 use crate::parse::check::date::{DateFault, DateFormat};
 use crate::parse::check::status::StatusWords;
+use crate::parse::check::value::{DecimalFault, Point};
 use crate::parse::field::{Field, FieldKind};
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::limits::ReadLimits;
 use crate::parse::record::{KeyOf, Record, Standing};
 use crate::parse::row::{Cell, CellKind, Header, RawRow};
 
+use habits::Habits;
 use verbatim::Letters;
 pub use verbatim::Verbatim;
 
@@ -51,6 +54,8 @@ pub struct Checker {
     /// Cells of the header.
     width: usize,
     date_format: Option<DateFormat>,
+    decimal: Option<Point>,
+    habits: Habits,
     status: StatusWords,
     cell_length_bytes: usize,
     /// Whether it was said that keys are bare numbers.
@@ -69,9 +74,11 @@ impl Checker {
         let width = header.labels.len();
         let checker = Self {
             letters: Letters::new(mapping, &columns, width),
+            habits: Habits::new(mapping, &columns),
             columns,
             width,
             date_format: mapping.date_format.clone(),
+            decimal: mapping.decimal,
             status: StatusWords::new(mapping),
             cell_length_bytes: limits.cell_length_bytes,
             warned_of_numbers: false,
@@ -82,6 +89,38 @@ impl Checker {
     /// The fields that the file has, in ascending order.
     pub fn fields(&self) -> impl Iterator<Item = Field> {
         self.columns.iter().map(|column| column.field)
+    }
+
+    /// Takes the next row. It comes back unless it has to wait until a later one has shown how its dates or numbers are meant; those that waited
+    /// come from [`Checker::released`]. The error refuses the file.
+    pub fn admit(&mut self, row: RawRow) -> Result<Option<RawRow>, Finding> {
+        let before = self.habits.version;
+        let admitted = self.habits.admit(row, self.width)?;
+        self.learn(before);
+        Ok(admitted)
+    }
+
+    /// The next row that waited and need not wait any longer.
+    pub fn released(&mut self) -> Option<RawRow> {
+        self.habits.released()
+    }
+
+    /// No more rows come: whatever waits is released.
+    pub fn finish(&mut self) {
+        let before = self.habits.version;
+        self.habits.give_up();
+        self.learn(before);
+    }
+
+    /// What the rows so far have shown, for the report.
+    pub fn notes(&mut self) -> Vec<Finding> {
+        self.habits.notes()
+    }
+
+    fn learn(&mut self, before: u64) {
+        if self.habits.version != before {
+            self.letters.learn(&self.habits.digest());
+        }
     }
 
     /// What stands in the row, to be known again without a check; none where the same row may come to something else in another file.
@@ -214,8 +253,8 @@ impl Checker {
             FieldKind::Text if column.field == Field::EmployeeId => key(text, cell.kind),
             FieldKind::Text => plain(text, cell.kind),
             FieldKind::Email => email(text),
-            FieldKind::Date => self.date(text, cell.kind),
-            FieldKind::Decimal => decimal(text, cell.kind, column.field),
+            FieldKind::Date => self.date(text, cell.kind, column),
+            FieldKind::Decimal => self.decimal(text, cell.kind, column),
             FieldKind::Flag => flag(text),
             FieldKind::Status => self.standing(text),
         }
@@ -256,7 +295,7 @@ impl Checker {
         }
     }
 
-    fn date(&self, text: &str, kind: CellKind) -> Result<Value, Fault> {
+    fn date(&self, text: &str, kind: CellKind, column: &Column) -> Result<Value, Fault> {
         // A date of a sheet is a date whatever it looks like there.
         let format = self.date_format.as_ref().filter(|_| kind != CellKind::Date);
         let remedy = |why: DateFault| match why {
@@ -268,7 +307,7 @@ impl Checker {
             }
             DateFault::NotADate | DateFault::NoSuchDay => "Write it as 2026-01-31.",
         };
-        date::canonical(text, format)
+        date::canonical(text, format, self.habits.order(column.at))
             .map(Value::from)
             .map_err(|why| Fault {
                 code: if why == DateFault::NoSuchDay {
@@ -279,6 +318,34 @@ impl Checker {
                 message: Cow::Owned(format!("The cell {why}.")),
                 remedy: remedy(why),
             })
+    }
+
+    fn decimal(&self, text: &str, kind: CellKind, column: &Column) -> Result<Value, Fault> {
+        let number = match kind {
+            CellKind::Date | CellKind::Time | CellKind::Flag => Err(DecimalFault::NotANumber),
+            // Too long to be exact, and far too much for any pay: as whole as a sheet has it.
+            CellKind::LongNumber if column.field == Field::AnnualPay => Ok(text.to_owned()),
+            CellKind::Number | CellKind::BareNumber => {
+                value::decimal(text, Some(Point::Point)).ok_or(DecimalFault::NotANumber)
+            }
+            _ => match self.decimal.or_else(|| self.habits.point(column.at)) {
+                Some(point) => value::decimal(text, Some(point)).ok_or(DecimalFault::NotANumber),
+                None => value::undeclared(text),
+            },
+        };
+        match number {
+            Ok(number) => Ok(pay(number, column.field)),
+            Err(DecimalFault::NotANumber) => Err(fault(
+                code::TYPE_ERROR,
+                "The cell is not a number.",
+                "Write it in digits, as 1234.50 or 1,234.50.",
+            )),
+            Err(DecimalFault::Ambiguous) => Err(fault(
+                code::TYPE_ERROR,
+                "The cell is a number whose point could separate thousands or begin a fraction, and no other cell of the column tells which.",
+                "Set decimal = \",\" or decimal = \".\" for this data source.",
+            )),
+        }
     }
 
     fn standing(&self, text: &str) -> Result<Value, Fault> {
@@ -430,31 +497,19 @@ fn email(text: &str) -> Result<Value, Fault> {
     }
 }
 
-fn decimal(text: &str, kind: CellKind, field: Field) -> Result<Value, Fault> {
-    let number = match kind {
-        CellKind::Date | CellKind::Time | CellKind::Flag => None,
-        // Too long to be exact, and far too much for any pay: as whole as a sheet has it.
-        CellKind::LongNumber if field == Field::AnnualPay => Some(text.to_owned()),
-        _ => value::decimal(text),
-    };
-    let Some(number) = number else {
-        return Err(fault(
-            code::TYPE_ERROR,
-            "The cell is not a number.",
-            "Write it in digits, as 1234.50 or 1,234.50, without a currency.",
-        ));
-    };
+/// What a number of pay comes to.
+fn pay(number: String, field: Field) -> Value {
     if field == Field::AnnualPay && !value::is_annual_pay(&number) {
-        return Ok(Value {
+        return Value {
             warning: Some(fault(
                 code::INVALID_ANNUAL_PAY,
                 "The annual pay is not between -10,000,000.00 and 10,000,000.00, and was left empty.",
                 "Correct it in your HR system.",
             )),
             ..Value::from(String::new())
-        });
+        };
     }
-    Ok(Value::from(number))
+    Value::from(number)
 }
 
 fn flag(text: &str) -> Result<Value, Fault> {

@@ -270,7 +270,7 @@ fn malformed_cells_refuse_the_row_and_are_not_repeated() {
         ),
         ("hire_date", CellKind::Time, "", code::TYPE_ERROR),
         ("hire_date", CellKind::Number, "45000", code::TYPE_ERROR),
-        ("hourly_pay", CellKind::Text, "$12.50", code::TYPE_ERROR),
+        ("hourly_pay", CellKind::Text, "12.50 apples", code::TYPE_ERROR),
         ("salary", CellKind::Date, "2026-01-05", code::TYPE_ERROR),
         ("is_assistant", CellKind::Text, "perhaps", code::TYPE_ERROR),
         (
@@ -447,4 +447,103 @@ proptest::proptest! {
         let labels = ["employee_id", "email", "hire_date", "salary", "status", "is_assistant"];
         let _checked = checker(&labels, &lenient()).check(&row_of(&cells));
     }
+}
+
+/// What the rows of a file come to, one after the other, as a run takes them: the value of the second column, or the code of its fault.
+fn come_to(label: &str, cells: &[&str]) -> Result<(Vec<String>, Vec<String>), Finding> {
+    let mut checker = checker(&["employee_id", label], &lenient());
+    let mut values = Vec::new();
+    let mut take = |checker: &mut Checker, row: &RawRow| match checker.check(row) {
+        Checked::Record(record, _) => values.push(record.fields[1].1.clone()),
+        Checked::Refused { findings, .. } => values.push(findings[0].code.clone()),
+        Checked::Blank => panic!("blank"),
+    };
+    for cell in cells {
+        let mut next = checker.admit(texts(&["1", cell]))?;
+        while let Some(row) = next {
+            take(&mut checker, &row);
+            next = checker.released();
+        }
+    }
+    checker.finish();
+    while let Some(row) = checker.released() {
+        take(&mut checker, &row);
+    }
+    let notes = checker.notes().into_iter().map(|note| note.message);
+    Ok((values, notes.collect()))
+}
+
+#[test]
+fn dates_are_read_as_the_one_that_can_be_read_in_one_way_only() {
+    let (values, notes) =
+        come_to("hire_date", &["03/04/2026", "", "25/04/2026", "05/06/2026"]).unwrap();
+    assert_eq!(values, ["2026-04-03", "", "2026-04-25", "2026-06-05"]);
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].contains("day before the month"), "{notes:?}");
+    let (values, _) = come_to("hire_date", &["04/25/2026", "03/04/2026"]).unwrap();
+    assert_eq!(values, ["2026-04-25", "2026-03-04"]);
+}
+
+#[test]
+fn dates_that_nothing_settles_are_refused_and_the_others_are_not() {
+    let (values, notes) =
+        come_to("hire_date", &["03/04/2026", "2026-04-03", "04/04/2026"]).unwrap();
+    assert_eq!(values, ["type-error", "2026-04-03", "2026-04-04"]);
+    assert!(notes.is_empty());
+    let mut many = vec!["03/04/2026"; 10_000];
+    many.push("25/04/2026");
+    let (values, _) = come_to("hire_date", &many).unwrap();
+    assert_eq!(
+        values.iter().filter(|it| *it == "type-error").count(),
+        10_000
+    );
+    assert_eq!(values[10_000], "2026-04-25");
+}
+
+#[test]
+fn a_column_that_writes_dates_both_ways_refuses_the_file() {
+    let fault = come_to("hire_date", &["25/04/2026", "03/04/2026", "04/25/2026"]).unwrap_err();
+    assert_eq!(fault.code, code::INFERRED_FORMAT);
+    assert_eq!(fault.column.as_deref(), Some("hire_date"));
+    // Nothing was read by the habit, so nothing was read wrongly; what is open behind it stays refused.
+    let (values, _) = come_to("hire_date", &["25/04/2026", "04/25/2026", "03/04/2026"]).unwrap();
+    assert_eq!(values, ["2026-04-25", "2026-04-25", "type-error"]);
+}
+
+#[test]
+fn pay_is_read_with_the_point_that_its_column_shows() {
+    let (values, _) = come_to("salary", &["45.000", "45.000,50", "1.250"]).unwrap();
+    assert_eq!(values, ["45000", "45000.5", "1250"]);
+    let (values, _) = come_to("salary", &["45.000", "45000.50"]).unwrap();
+    assert_eq!(values, ["45", "45000.5"]);
+    let (values, _) = come_to("salary", &["45.000", "€ 45,000"]).unwrap();
+    assert_eq!(values, ["type-error", "45000"]);
+    let fault = come_to("salary", &["45.000,50", "45.000", "45000.50"]).unwrap_err();
+    assert_eq!(fault.code, code::INFERRED_FORMAT);
+}
+
+#[test]
+fn a_declared_point_is_taken_at_its_word() {
+    let mapping = Mapping {
+        decimal: Some(super::value::Point::Comma),
+        ..lenient()
+    };
+    let mut checker = checker(&["employee_id", "salary"], &mapping);
+    let row = checker.admit(texts(&["1", "45.000"])).unwrap().unwrap();
+    match checker.check(&row) {
+        Checked::Record(record, _) => assert_eq!(record.fields[1].1, "45000"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_same_letters_under_another_habit_are_not_the_same_row() {
+    let hash = |first: &str| {
+        let mut checker = checker(&["employee_id", "hire_date"], &lenient());
+        checker.admit(texts(&["1", first])).unwrap();
+        let row = checker.admit(texts(&["2", "03/04/2026"])).unwrap().unwrap();
+        checker.verbatim(&row).unwrap().hash
+    };
+    assert_eq!(hash("25/12/2026"), hash("26/11/2026"));
+    assert_ne!(hash("25/12/2026"), hash("12/25/2026"));
 }

@@ -1,5 +1,7 @@
 //! Pure. Single values: e-mail addresses, decimal numbers, yes and no.
 
+use crate::parse::check::habits::Evidence;
+
 /// Whether `text` is an address that mail can be sent to: RFC 5321 without quoted local parts and address literals, and with a dot in the domain.
 pub(super) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else {
@@ -26,42 +28,156 @@ pub(super) fn is_email(text: &str) -> bool {
         && last.chars().any(char::is_alphabetic)
 }
 
-/// Brings a decimal number to its shortest form with a point: `1,234.50`, `1 234.5`, `1.234,50` and `1234,5` are 1234.5.
+/// What stands before the fraction of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    Comma,
+    Point,
+}
+
+impl Point {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Comma => "a decimal comma",
+            Self::Point => "a decimal point",
+        }
+    }
+
+    /// The line of a configuration that declares it.
+    pub(super) const fn example(self) -> &'static str {
+        match self {
+            Self::Comma => "decimal = \",\"",
+            Self::Point => "decimal = \".\"",
+        }
+    }
+
+    /// Takes the word of a configuration.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "," => Some(Self::Comma),
+            "." => Some(Self::Point),
+            _ => None,
+        }
+    }
+
+    const fn char(self) -> char {
+        match self {
+            Self::Comma => ',',
+            Self::Point => '.',
+        }
+    }
+}
+
+/// What a cell says of the point in its column.
+pub(super) fn evidence(text: &str) -> Evidence<Point> {
+    let (_, digits) = unsigned(text);
+    let count = |separator: char| digits.matches(separator).count();
+    let (comma, point) = (count(','), count('.'));
+    if comma + point == 0 || decimal(text, Some(Point::Comma)) == decimal(text, Some(Point::Point))
+    {
+        return Evidence::Silent;
+    }
+    let known = |point| decimal(text, Some(point)).map(|_| point);
+    match (known(Point::Comma), known(Point::Point)) {
+        (Some(says), None) | (None, Some(says)) => Evidence::Says(says),
+        _ => Evidence::Open,
+    }
+}
+
+/// Why a text is no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DecimalFault {
+    NotANumber,
+    /// 1.234 is a little more than one, or a thousand.
+    Ambiguous,
+}
+
+/// Brings a decimal number to its shortest form with a point, where it can be read in one way only: `1,234.50`, `1 234.5`, `1.234,50` and `1234,5`
+/// are 1234.5.
 ///
-/// A single comma before exactly three digits separates thousands, as pay is mostly written; a single point is always the decimal one.
-pub(super) fn decimal(text: &str) -> Option<String> {
+/// Without a point that was declared or learnt, a single comma before exactly three digits separates thousands, as pay is mostly written; a single
+/// point before exactly three digits is refused, because in half of the world it does the same.
+pub(super) fn undeclared(text: &str) -> Result<String, DecimalFault> {
+    match evidence(text) {
+        Evidence::Silent => decimal(text, Some(Point::Point)),
+        Evidence::Says(point) => decimal(text, Some(point)),
+        Evidence::Open if text.contains(',') => decimal(text, Some(Point::Point)),
+        Evidence::Open => return Err(DecimalFault::Ambiguous),
+    }
+    .ok_or(DecimalFault::NotANumber)
+}
+
+/// Sign and digits, without a currency around them; an accountant's brackets are a minus.
+fn unsigned(text: &str) -> (bool, &str) {
+    let text = text.trim();
+    let (bracketed, text) = match text
+        .strip_prefix('(')
+        .and_then(|text| text.strip_suffix(')'))
+    {
+        Some(inner) => (true, inner),
+        None => (false, text),
+    };
+    let text = without_currency(text);
     let (negative, digits) = match text.strip_prefix(['-', '\u{2212}']) {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    let count = |separator: char| digits.matches(separator).count();
-    let separator = match (count(','), count('.')) {
-        (0, 1) => Some('.'),
-        (1, 0)
-            if digits
-                .rsplit(',')
-                .next()
-                .is_some_and(|behind| behind.len() != 3) =>
-        {
-            Some(',')
+    (negative || bracketed, without_currency(digits))
+}
+
+/// Codes of ISO 4217 that pay is written with.
+const CURRENCIES: [&str; 42] = [
+    "AED", "ARS", "AUD", "BGN", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EGP",
+    "EUR", "GBP", "HKD", "HUF", "IDR", "ILS", "INR", "JPY", "KES", "KRW", "MXN", "MYR", "NGN",
+    "NOK", "NZD", "PHP", "PLN", "RON", "RSD", "RUB", "SAR", "SEK", "SGD", "THB", "TRY", "TWD",
+    "UAH", "USD", "ZAR",
+];
+
+/// Without a sign such as `€` or a code of three letters such as `EUR`, before or behind.
+fn without_currency(text: &str) -> &str {
+    const SIGNS: [&str; 14] = [
+        "$", "€", "£", "¥", "₹", "₽", "₩", "₪", "₺", "zł", "kr", "Kč", "Fr.", "R$",
+    ];
+    let text = text.trim();
+    for sign in SIGNS {
+        if let Some(rest) = text.strip_prefix(sign).or_else(|| text.strip_suffix(sign)) {
+            return rest.trim();
         }
-        (_, 0) | (0, _) => None,
-        _ => digits.chars().rev().find(|c| matches!(c, ',' | '.')),
+    }
+    let is_code = |code: &str| CURRENCIES.contains(&code);
+    match (text.split_at_checked(3), text.len().checked_sub(3)) {
+        (Some((code, rest)), _) if is_code(code) => rest.trim(),
+        (_, Some(at)) => match text.split_at_checked(at) {
+            Some((rest, code)) if is_code(code) => rest.trim(),
+            _ => text,
+        },
+        _ => text,
+    }
+}
+
+/// Brings a decimal number to its shortest form with a point. `point` is what stands before its fraction, the other one separates thousands.
+pub(super) fn decimal(text: &str, point: Option<Point>) -> Option<String> {
+    let Some(point) = point else {
+        return undeclared(text).ok();
     };
-    let (whole, fraction) = match separator {
-        Some(separator) => digits.rsplit_once(separator)?,
-        None => (digits, ""),
+    let (negative, digits) = unsigned(text);
+    let separator = point.char();
+    let (whole, fraction) = match digits.rsplit_once(separator) {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (digits, None),
     };
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let whole = without_groups(whole, separator)?;
-    if whole.len() > 15 || fraction.len() > 10 || !is_number(&whole) || !is_number(fraction) {
+    let whole = without_groups(whole, Some(separator))?;
+    let digits = fraction.unwrap_or_default();
+    if whole.len() > 15 || digits.len() > 10 || !is_number(&whole) || !is_number(digits) {
         return None;
     }
-    if fraction.is_empty() && (whole.is_empty() || separator.is_some()) {
+    if digits.is_empty() && (whole.is_empty() || fraction.is_some()) {
         return None;
     }
     let whole = whole.trim_start_matches('0');
-    let fraction = fraction.trim_end_matches('0');
+    let fraction = digits.trim_end_matches('0');
     let sign = if negative && !(whole.is_empty() && fraction.is_empty()) {
         "-"
     } else {
@@ -86,6 +202,7 @@ fn without_groups(whole: &str, decimal_separator: Option<char>) -> Option<String
     let fits = known
         && Some(group) != decimal_separator
         && (1..=3).contains(&first.len())
+        && first != "0"
         && groups.all(|group| group.len() == 3);
     fits.then(|| whole.split(group).collect())
 }
@@ -102,10 +219,35 @@ pub(super) fn is_annual_pay(canonical: &str) -> bool {
 
 /// Whether `text` says yes or no; none if it says neither.
 pub(super) fn flag(text: &str) -> Option<&'static str> {
-    let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
-    if is(&["yes", "y", "true", "t", "1", "x", "ja", "j"]) {
+    let text = text.to_lowercase();
+    let is = |words: &[&str]| words.contains(&text.as_str());
+    if is(&[
+        "yes",
+        "y",
+        "true",
+        "t",
+        "1",
+        "x",
+        "on",
+        "ja",
+        "j",
+        "wahr",
+        "oui",
+        "vrai",
+        "si",
+        "sí",
+        "sì",
+        "sim",
+        "verdadero",
+        "vero",
+        "tak",
+        "да",
+    ]) {
         Some("true")
-    } else if is(&["no", "n", "false", "f", "0", "nein"]) {
+    } else if is(&[
+        "no", "n", "false", "f", "0", "off", "nein", "falsch", "non", "faux", "não", "falso",
+        "nie", "нет", "nee",
+    ]) {
         Some("false")
     } else {
         None
@@ -178,12 +320,19 @@ mod tests {
             ("1234,50", "1234.5"),
             ("1 234.5", "1234.5"),
             ("1'234.5", "1234.5"),
-            ("25.125", "25.125"),
+            ("25.5", "25.5"),
+            ("0.125", "0.125"),
+            ("$45,000.00", "45000"),
+            ("1.234,50 €", "1234.5"),
+            ("EUR 1234", "1234"),
+            ("-£5.50", "-5.5"),
+            ("(1,234.00)", "-1234"),
+            ("1234 USD", "1234"),
             ("-5", "-5"),
             ("-0.00", "0"),
             (".5", "0.5"),
         ] {
-            assert_eq!(decimal(text).as_deref(), Some(number), "{text}");
+            assert_eq!(decimal(text, None).as_deref(), Some(number), "{text}");
         }
         for bad in [
             "",
@@ -193,14 +342,42 @@ mod tests {
             "1,23,456",
             "12,34.5.6",
             "1.2.3",
-            "$5",
+            "$",
+            "EUR",
+            "ABC 5",
+            "25.125",
             "1e5",
             "1,2345.6",
             "٣",
             "1 23",
             "1234567890123456",
         ] {
-            assert_eq!(decimal(bad), None, "{bad}");
+            assert_eq!(decimal(bad, None), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_point_before_three_digits_is_read_as_its_column_writes_it() {
+        assert_eq!(undeclared("45.000"), Err(DecimalFault::Ambiguous));
+        assert_eq!(
+            decimal("45.000", Some(Point::Comma)).as_deref(),
+            Some("45000")
+        );
+        assert_eq!(decimal("45.000", Some(Point::Point)).as_deref(), Some("45"));
+        for (text, says) in [
+            ("45.000", Evidence::Open),
+            ("45,000", Evidence::Open),
+            ("45.000,50", Evidence::Says(Point::Comma)),
+            ("1234,5", Evidence::Says(Point::Comma)),
+            ("1.234.567", Evidence::Says(Point::Comma)),
+            ("1,234,567", Evidence::Says(Point::Point)),
+            ("0.125", Evidence::Says(Point::Point)),
+            ("24.50 EUR", Evidence::Says(Point::Point)),
+            ("45000", Evidence::Silent),
+            ("n/a", Evidence::Silent),
+            ("", Evidence::Silent),
+        ] {
+            assert_eq!(evidence(text), says, "{text}");
         }
     }
 
@@ -228,14 +405,16 @@ mod tests {
     fn yes_and_no_have_many_words() {
         assert_eq!(flag("Y"), Some("true"));
         assert_eq!(flag("FALSE"), Some("false"));
+        assert_eq!(flag("SÍ"), Some("true"));
+        assert_eq!(flag("Нет"), Some("false"));
         assert_eq!(flag("maybe"), None);
     }
 
     proptest::proptest! {
         #[test]
         fn a_canonical_number_stays_as_it_is(text in "[-+0-9., ']{0,20}") {
-            if let Some(number) = decimal(&text) {
-                proptest::prop_assert_eq!(decimal(&number), Some(number.clone()));
+            if let Some(number) = decimal(&text, None) {
+                proptest::prop_assert_eq!(decimal(&number, Some(Point::Point)), Some(number.clone()));
             }
         }
     }

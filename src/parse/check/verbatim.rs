@@ -19,6 +19,8 @@ pub struct Verbatim<'a> {
 pub(super) struct Letters {
     /// Everything but the row's cells that decides what becomes of it.
     rules: [u8; 32],
+    /// The same before anything was learnt from the rows.
+    first_rules: [u8; 32],
     columns: Vec<usize>,
     key: usize,
     width: usize,
@@ -38,14 +40,21 @@ impl Letters {
         let key = columns
             .iter()
             .find(|column| column.field == Field::EmployeeId);
+        let rules = *rules.finalize().as_bytes();
         Self {
-            rules: *rules.finalize().as_bytes(),
+            rules,
+            first_rules: rules,
             columns: columns.iter().map(|column| column.at).collect(),
             // The key is among the columns; if it were not, no row would have such a cell.
             key: key.map_or(usize::MAX, |column| column.at),
             width,
             buffer: Vec::new(),
         }
+    }
+
+    /// From now on the same letters may mean something else.
+    pub(super) fn learn(&mut self, habits: &str) {
+        self.rules = *blake3::keyed_hash(&self.first_rules, habits.as_bytes()).as_bytes();
     }
 
     /// The row to the letter; none of a row whose fate hangs on more than its cells.
