@@ -266,6 +266,18 @@ impl Resolving<'_> {
             })
             .collect();
         for field in missing {
+            let remedy = match self.like(field) {
+                Some(label) => format!(
+                    "If it is the column \"{}\", write {} = \"{}\" under [data_source.columns].",
+                    short(label),
+                    field.name(),
+                    short(label)
+                ),
+                None => format!(
+                    "Call it {}, or name its header under [data_source.columns].",
+                    headers_for(field)
+                ),
+            };
             self.note(
                 Severity::Error,
                 code::MISSING_LABEL,
@@ -273,10 +285,7 @@ impl Resolving<'_> {
                     "There is no column for {}, which is required.",
                     field.name()
                 ),
-                format!(
-                    "Call it {}, or name its header under [data_source.columns].",
-                    headers_for(field)
-                ),
+                remedy,
             );
         }
         self.extra();
@@ -289,6 +298,25 @@ impl Resolving<'_> {
         }
         self.columns.sort_by_key(|column| column.field);
         Ok((self.columns, self.findings))
+    }
+
+    /// A header that may mean this field, for a person to decide: what is merely alike is never mapped by itself.
+    fn like(&self, field: Field) -> Option<&str> {
+        let canonical = normalised(field.name());
+        let labels = self.labels.iter().zip(&self.normalised).zip(&self.taken);
+        let scores = labels
+            .filter(|(_, taken)| !**taken)
+            .filter_map(|((label, normal), _)| {
+                let alike = |name: &str| strsim::jaro_winkler(normal, name);
+                let score = field
+                    .synonyms()
+                    .map(alike)
+                    .fold(alike(&canonical), f64::max);
+                (score >= ALIKE && normal.len() > 2).then_some((score, *label))
+            });
+        scores
+            .max_by(|(one, _), (other, _)| one.total_cmp(other))
+            .map(|(_, label)| label)
     }
 
     /// One note for all columns that mean nothing to us.
@@ -345,6 +373,8 @@ impl Resolving<'_> {
 }
 
 const LABELS_SHOWN: usize = 30;
+/// From here on two names are alike, of 1 for the same: "emplyee no" is, "department" and "apartment" are not.
+const ALIKE: f64 = 0.9;
 
 /// Without the blanks and byte order marks around it.
 fn trimmed(label: &str) -> &str {
@@ -437,6 +467,23 @@ mod tests {
         let exact = mapping(&[(Field::EmployeeId, "ID")], &only_key);
         assert_eq!(places(&exact, &["id", "ID"]), [(Field::EmployeeId, 1)]);
         assert_eq!(places(&exact, &["i.d.", "x"]), [(Field::EmployeeId, 0)]);
+    }
+
+    #[test]
+    fn a_header_that_is_merely_alike_is_named_to_a_person_and_not_mapped() {
+        let remedy = |labels: &[&str]| {
+            let findings = resolve(&Mapping::default(), &header(labels)).unwrap_err();
+            let missing = findings
+                .into_iter()
+                .find(|finding| finding.code == code::MISSING_LABEL);
+            missing.unwrap().remedy
+        };
+        let typo = remedy(&["Emplyee ID", "Work Email"]);
+        assert!(typo.contains("employee_id = \"Emplyee ID\""), "{typo}");
+        let typo = remedy(&["Employee ID", "E-Mial Address", "Shoe size"]);
+        assert!(typo.contains("work_email = \"E-Mial Address\""), "{typo}");
+        let strange = remedy(&["Employee ID", "Shoe size"]);
+        assert!(strange.starts_with("Call it"), "{strange}");
     }
 
     #[test]

@@ -270,7 +270,12 @@ fn malformed_cells_refuse_the_row_and_are_not_repeated() {
         ),
         ("hire_date", CellKind::Time, "", code::TYPE_ERROR),
         ("hire_date", CellKind::Number, "45000", code::TYPE_ERROR),
-        ("hourly_pay", CellKind::Text, "12.50 apples", code::TYPE_ERROR),
+        (
+            "hourly_pay",
+            CellKind::Text,
+            "12.50 apples",
+            code::TYPE_ERROR,
+        ),
         ("salary", CellKind::Date, "2026-01-05", code::TYPE_ERROR),
         ("is_assistant", CellKind::Text, "perhaps", code::TYPE_ERROR),
         (
