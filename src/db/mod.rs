@@ -4,6 +4,7 @@
 //! writers of this process meet; writers of other processes (the command line) are waited for.
 //! Instants are stored as RFC 3339 UTC text with milliseconds, which sorts as time does.
 
+mod accepted_shape;
 mod archive;
 mod change;
 mod credential_use;

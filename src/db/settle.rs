@@ -5,8 +5,12 @@ use std::borrow::Cow;
 use super::change::NewChange;
 use super::person::Place;
 use super::run::Judged;
-use super::{Db, DbError, change, finding, held_change, job, pass, person, roster_version, run};
+use super::{
+    Db, DbError, accepted_shape, change, finding, held_change, job, pass, person, roster_version,
+    run,
+};
 use crate::failpoint::Point;
+use crate::parse::check::drift::Shape;
 use crate::parse::finding::Finding;
 use crate::queue::job::{JobState, LeasedJob};
 use crate::report::run::Outcome;
@@ -29,6 +33,8 @@ pub struct Verdict<'a> {
     pub rejected: bool,
     pub findings: &'a [Finding],
     pub findings_total: u64,
+    /// The form of the file, if it was read to its end.
+    pub shape: Option<&'a Shape>,
     /// What is to be written, or shown when the run is held; nothing when it is refused.
     pub plan: Option<&'a Plan>,
 }
@@ -83,6 +89,10 @@ impl Db {
         run::judge(&mut transaction, &leased.run, now, &judged).await?;
         pass(Point::SettleFindings).await?;
         finding::replace(&mut transaction, &leased.run, verdict.findings).await?;
+        if let Some(shape) = verdict.shape.filter(|_| verdict.outcome.is_good()) {
+            let owner = (tenant, environment, source.as_str());
+            accepted_shape::keep(&mut transaction, owner, &leased.run, shape).await?;
+        }
         let decided = matches!(
             verdict.outcome,
             Outcome::Applied | Outcome::NoChange | Outcome::Held

@@ -293,6 +293,7 @@ async fn a_retry_never_brings_back_yesterdays_roster() {
         rejected: false,
         findings: &[],
         findings_total: 0,
+        shape: None,
         plan: None,
     };
     assert!(bench.db.settle(&job, &verdict).await.unwrap().is_empty());
@@ -404,6 +405,7 @@ async fn every_table_and_index_is_as_the_migrations_say() {
     .unwrap();
     let tables: BTreeSet<_> = tables.iter().map(String::as_str).collect();
     let expected = [
+        "accepted_shape",
         "change",
         "credential_use",
         "delivery",

@@ -6,6 +6,8 @@ use crate::db::Page;
 use crate::import::reader::Ending;
 use crate::import::reading::{Reading, consume};
 use crate::import::{ImportError, Importer};
+use crate::parse::agreement::Delimiter;
+use crate::parse::check::drift::{Shape, drift};
 use crate::parse::finding::{Finding, code};
 use crate::queue::job::Approval;
 use crate::report::findings::Findings;
@@ -41,6 +43,8 @@ pub(super) struct Examined {
     pub(super) rejected: bool,
     pub(super) findings: Vec<Finding>,
     pub(super) findings_total: u64,
+    /// The form of the file, if it was read to its end.
+    pub(super) shape: Option<Shape>,
     /// What it would write, also when it may not.
     pub(super) plan: Option<Plan>,
 }
@@ -66,6 +70,7 @@ impl Importer {
             rejected,
             findings_total: findings.total(),
             findings: findings.into_sorted(),
+            shape: None,
             plan: None,
         };
         if task.mode != Mode::Full {
@@ -87,10 +92,18 @@ impl Importer {
             let reason = "These bytes were rejected by an admin; send a corrected file.";
             return Ok(refused(reason.to_owned(), true, Findings::default()));
         }
+        let before = self
+            .db
+            .accepted_shape(task.tenant, task.environment, &task.source.name)
+            .await?;
         let Reading {
             draft,
             mut findings,
-        } = self.read(task, &mapping, file).await?;
+            shape,
+        } = self.read(task, &mapping, before.as_ref(), file).await?;
+        if let (Some(before), Some(now)) = (&before, &shape) {
+            findings.extend(drift(before, now));
+        }
         let Some(draft) = draft else {
             return Ok(refused(reason(&findings), false, findings));
         };
@@ -110,12 +123,19 @@ impl Importer {
             rejected: false,
             findings_total: findings.total(),
             findings: findings.into_sorted(),
+            shape,
             plan: Some(plan),
         })
     }
 
     /// Reads the file against what is known of its data source.
-    async fn read(&self, task: Task<'_>, digest: &str, file: File) -> Result<Reading, ImportError> {
+    async fn read(
+        &self,
+        task: Task<'_>,
+        digest: &str,
+        before: Option<&Shape>,
+        file: File,
+    ) -> Result<Reading, ImportError> {
         let mut diff = Diff::new(digest);
         let mut page = Page::default();
         loop {
@@ -132,15 +152,21 @@ impl Importer {
         }
         let (mapping, limits) = (task.source.mapping.clone(), self.limits);
         let progress = self.progress.clone();
+        let mut agreement = task.source.reading();
+        let seen = before.and_then(|shape| shape.layout.delimiter);
+        if let (Delimiter::Unknown, Some(seen)) = (agreement.delimiter, seen) {
+            agreement.delimiter = Delimiter::Seen(seen);
+        }
         let (mut reading, ending) = self
             .reader
-            .read(file, task.source.reading(), move |frames| {
+            .read(file, agreement, move |frames| {
                 consume(frames, &mapping, &limits, diff, progress.as_ref())
             })
             .await?;
         if let Ending::Refused(finding) = ending {
             reading.findings.push(finding);
             reading.draft = None;
+            reading.shape = None;
         }
         Ok(reading)
     }

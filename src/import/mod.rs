@@ -113,6 +113,7 @@ impl Importer {
             rejected: examined.rejected,
             findings: &examined.findings,
             findings_total: examined.findings_total,
+            shape: examined.shape.as_ref(),
             plan: examined
                 .plan
                 .as_ref()

@@ -2,6 +2,7 @@
 
 use crate::import::Progress;
 use crate::parse::check::columns::Mapping;
+use crate::parse::check::drift::Shape;
 use crate::parse::check::{Checked, Checker};
 use crate::parse::limits::ReadLimits;
 use crate::parse::row::RawRow;
@@ -18,6 +19,8 @@ pub(super) struct Reading {
     /// None: the file as a whole is refused, and the findings say why.
     pub(super) draft: Option<Draft>,
     pub(super) findings: Findings,
+    /// The form of the file; none where it has no header.
+    pub(super) shape: Option<Shape>,
 }
 
 /// Takes every frame. `diff` knows the people of the data source already.
@@ -29,13 +32,22 @@ pub(super) fn consume(
     progress: Option<&Progress>,
 ) -> Reading {
     let mut findings = Findings::default();
-    let mut checker = None;
+    let mut checker: Option<Checker> = None;
+    let mut shape: Option<Shape> = None;
+    let mut layout = None;
     let mut rows = 0;
     for frame in frames.by_ref() {
         match (frame, &mut checker) {
+            (Frame::Layout(found), _) => layout = Some(found),
             (Frame::Note(note), _) => findings.push(note),
             (Frame::Header(header), None) => match Checker::new(mapping, &header, limits) {
                 Ok((made, notes)) => {
+                    shape = layout.take().map(|layout| Shape {
+                        layout,
+                        labels: header.labels,
+                        habits: Vec::new(),
+                        rows: 0,
+                    });
                     findings.extend(notes);
                     checker = Some(made);
                 }
@@ -44,6 +56,7 @@ pub(super) fn consume(
                     return Reading {
                         draft: None,
                         findings,
+                        shape: None,
                     };
                 }
             },
@@ -59,6 +72,7 @@ pub(super) fn consume(
                         return Reading {
                             draft: None,
                             findings,
+                            shape: None,
                         };
                     }
                 };
@@ -77,12 +91,17 @@ pub(super) fn consume(
             take(&row, checker, &mut diff, &mut findings);
         }
         findings.extend(checker.notes());
+        if let Some(shape) = &mut shape {
+            shape.habits = checker.habits();
+            shape.rows = rows;
+        }
     }
     progress.inspect(|tell| tell(rows));
     let draft = diff.finish(|finding| findings.push(finding));
     Reading {
         draft: Some(draft),
         findings,
+        shape,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::mailbox::DeliveryId;
 use crate::parse::agreement::Agreement;
 use crate::parse::check::columns::Mapping;
 use crate::parse::field::Field;
+use crate::parse::finding::code::LAYOUT_DRIFT;
 use crate::queue::job::{JobState, MAX_ATTEMPTS, Owner};
 use crate::queue::worker::{Ended, run_leased, this_process};
 use crate::report::run::Run;
@@ -432,6 +433,37 @@ async fn a_worker_serves_until_it_is_drained() {
 }
 
 #[tokio::test]
+async fn a_file_of_another_form_than_the_last_accepted_one_is_told_in_its_findings() {
+    let bench = Bench::new().await;
+    let drift = async |csv: &str| {
+        let delivery = bench.deliver(csv).await;
+        let run = bench.run(&delivery).await;
+        let document = bench.db().run_document(delivery.as_str(), u32::MAX).await;
+        let findings = document.unwrap().unwrap().findings;
+        let drift = findings
+            .into_iter()
+            .filter(|finding| finding.code == LAYOUT_DRIFT);
+        (run.outcome, drift.map(|it| it.message).collect::<Vec<_>>())
+    };
+    let first = people(1..=20, "Ulm");
+    assert_eq!(drift(&first).await, (Outcome::Applied, Vec::new()));
+    // A refused file is no measure for the next one.
+    let (outcome, _) = drift("employee_id|city|salary\n").await;
+    assert_eq!(outcome, Outcome::Refused);
+
+    let renamed = first.replace("city", "Town").replace(',', ";");
+    let (outcome, told) = drift(&renamed).await;
+    assert_eq!(outcome, Outcome::NoChange);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("\"city\" to \"Town\""), "{told:?}");
+    assert!(
+        told[1].contains("was a comma and is a semicolon"),
+        "{told:?}"
+    );
+    assert_eq!(drift(&renamed).await, (Outcome::NoChange, Vec::new()));
+}
+
+#[tokio::test]
 async fn a_verdict_about_another_roster_writes_nothing() {
     let bench = Bench::new().await;
     bench.deliver(&people(1..=3, "Ulm")).await;
@@ -446,6 +478,7 @@ async fn a_verdict_about_another_roster_writes_nothing() {
         rejected: false,
         findings: &[],
         findings_total: 0,
+        shape: None,
         plan: Some(&plan),
     };
     let error = bench.db().settle(&job, &verdict).await.unwrap_err();

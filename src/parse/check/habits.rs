@@ -166,6 +166,19 @@ impl Habits {
         })
     }
 
+    /// What was learnt: the header of each column, and how it is read.
+    pub(super) fn known(&self) -> Vec<(String, String)> {
+        let known = self.learners.iter().filter_map(|learner| {
+            let habit = match learner.kind {
+                Kind::Date(Habit::Known { value, .. }) => value.as_str(),
+                Kind::Decimal(Habit::Known { value, .. }) => value.as_str(),
+                _ => return None,
+            };
+            Some((learner.label.clone(), habit.to_owned()))
+        });
+        known.collect()
+    }
+
     /// Everything that was learnt, in a form to be hashed.
     pub(super) fn digest(&self) -> String {
         let known = self.learners.iter().map(|learner| match learner.kind {

@@ -6,6 +6,7 @@
 
 pub mod columns;
 pub mod date;
+pub mod drift;
 mod habits;
 mod status;
 pub mod value;
@@ -115,6 +116,11 @@ impl Checker {
     /// What the rows so far have shown, for the report.
     pub fn notes(&mut self) -> Vec<Finding> {
         self.habits.notes()
+    }
+
+    /// The columns that were read as their own cells show, by their header, and how.
+    pub fn habits(&self) -> Vec<(String, String)> {
+        self.habits.known()
     }
 
     fn learn(&mut self, before: u64) {
