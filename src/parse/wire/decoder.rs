@@ -37,7 +37,8 @@ pub struct Decoder<R> {
     limits: ReadLimits,
     expected: Expected,
     rows: u64,
-    last_row: u64,
+    /// None before the header, which has no row of its own where the columns were agreed.
+    last_row: Option<u64>,
     notes: usize,
 }
 
@@ -50,7 +51,7 @@ impl<R: Read> Decoder<R> {
             limits: *limits,
             expected: Expected::Layout,
             rows: 0,
-            last_row: 0,
+            last_row: None,
             notes: 0,
         }
     }
@@ -162,10 +163,10 @@ impl<R: Read> Decoder<R> {
         let mut payload = Payload(&self.payload);
         let row = payload.number()?;
         // One after the other, and small enough for any column of any database.
-        if row <= self.last_row || row > u64::from(u32::MAX) {
+        if self.last_row.is_some_and(|last| row <= last) || row > u64::from(u32::MAX) {
             return Err(WireError::Garbage("rows out of order"));
         }
-        self.last_row = row;
+        self.last_row = Some(row);
         let count = payload.length()?;
         if count > self.limits.columns {
             return Err(WireError::Garbage("more columns than allowed"));

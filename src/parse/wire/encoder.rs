@@ -85,15 +85,21 @@ impl<W: Write> Encoder<W> {
             put_length(&mut self.payload, end.saturating_sub(start));
             start = *end;
         }
-        self.payload.extend_from_slice(row.text.as_bytes());
-        self.send(tag)
+        self.send_with(tag, row.text.as_bytes())
     }
 
     fn send(&mut self, tag: u8) -> io::Result<()> {
-        let length = u32::try_from(self.payload.len()).map_err(io::Error::other)?;
-        self.out.write_all(&[tag])?;
-        self.out.write_all(&length.to_le_bytes())?;
+        self.send_with(tag, &[])
+    }
+
+    /// Sends the payload and `text` behind it, which is not copied for that.
+    fn send_with(&mut self, tag: u8, text: &[u8]) -> io::Result<()> {
+        let length = self.payload.len().saturating_add(text.len());
+        let length = u32::try_from(length).map_err(io::Error::other)?;
+        let [a, b, c, d] = length.to_le_bytes();
+        self.out.write_all(&[tag, a, b, c, d])?;
         self.out.write_all(&self.payload)?;
+        self.out.write_all(text)?;
         if tag == REFUSED || tag == END {
             self.out.flush()?;
         }
