@@ -102,6 +102,14 @@ pub mod code {
         PASSWORD_PROTECTED = "password-protected";
         /// Text that is not UTF-8. Refuses the file when all of it is, the row when only the row is.
         ENCODING_ERROR = "encoding-error";
+        /// Which encoding the text was read in, where that can be doubted: it was guessed, or it is not the agreed one.
+        ENCODING_CHOSEN = "encoding-chosen";
+        /// Habits of the program that wrote the text: another delimiter than before, quotes of another kind. What was made of them is said.
+        TEXT_DIALECT = "text-dialect";
+        /// Rows above the header, or totals below the last person; they were skipped.
+        SKIPPED_ROWS = "skipped-rows";
+        /// Something stands right of the table; it was left out.
+        SIDE_TABLE = "side-table";
         /// More rows or columns than allowed. Refuses the file.
         TABLE_DIMENSIONS = "table-dimensions";
         /// A quoted cell that does not end where it should, so that rows may have been swallowed. Refuses the file.
