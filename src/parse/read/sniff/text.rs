@@ -2,11 +2,12 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
-use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{Encoding, UTF_8};
 use memchr::memmem;
 
 use crate::parse::finding::{Finding, code};
 use crate::parse::read::sniff::{Format, HEAD_BYTES, refused};
+use crate::parse::read::text::utf_16;
 
 /// What begins a page, by the name of its first tags. A letter behind one of these names another tag.
 const PAGE_TAGS: [&str; 13] = [
@@ -36,7 +37,7 @@ pub(super) fn text(head: &[u8]) -> Result<Format, Finding> {
     }
     let (encoding, start) = match Encoding::for_bom(head) {
         Some((encoding, length)) => (encoding, length),
-        None => (unmarked(head), 0),
+        None => (utf_16(head).unwrap_or(UTF_8), 0),
     };
     let body = head.get(start..).unwrap_or_default();
     let (decoded, _) = encoding.decode_without_bom_handling(body);
@@ -57,35 +58,14 @@ pub(super) fn text(head: &[u8]) -> Result<Format, Finding> {
     if let Some(what) = other(beginning) {
         return Err(refused(what));
     }
-    if encoding != UTF_8 {
-        return Err(Finding::file(
-            code::ENCODING_ERROR,
-            "The file is text in UTF-16, which is not read yet.",
-            "Export it as UTF-8: in Excel that is \"CSV UTF-8 (comma delimited)\".",
-        ));
-    }
     Ok(Format::Text {
-        start: u64::try_from(start).unwrap_or_default(),
+        // The reader of text looks for the mark of UTF-16 itself.
+        start: if encoding == UTF_8 {
+            u64::try_from(start).unwrap_or_default()
+        } else {
+            0
+        },
     })
-}
-
-/// UTF-16 without a byte order mark: nearly every other byte is zero, the rest is not.
-fn unmarked(head: &[u8]) -> &'static Encoding {
-    let zeros = |offset: usize| {
-        let every_other = head.iter().skip(offset).step_by(2);
-        every_other.filter(|byte| **byte == 0).count()
-    };
-    let (even, odd) = (zeros(0), zeros(1));
-    let pairs = head.len() / 2;
-    if pairs < 4 {
-        UTF_8
-    } else if even == 0 && odd > pairs * 3 / 4 {
-        UTF_16LE
-    } else if odd == 0 && even > pairs * 3 / 4 {
-        UTF_16BE
-    } else {
-        UTF_8
-    }
 }
 
 /// Text has hardly any control characters; the end-of-file mark of DOS is one of them.
@@ -300,11 +280,9 @@ mod tests {
     }
 
     #[test]
-    fn utf_16_is_refused_with_what_to_do() {
+    fn utf_16_is_text() {
         for bytes in [utf16("\u{feff}id,name\n1,Ada\n"), utf16("id,name\n1,Ada\n")] {
-            let finding = text(&bytes).unwrap_err();
-            assert_eq!(finding.code, code::ENCODING_ERROR);
-            assert!(finding.remedy.contains("UTF-8"));
+            assert_eq!(text(&bytes), Ok(Format::Text { start: 0 }));
         }
     }
 

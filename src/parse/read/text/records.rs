@@ -8,7 +8,7 @@
 
 use std::io::{self, BufRead};
 
-use memchr::memchr3;
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use crate::parse::limits::ReadLimits;
 use crate::parse::row::{CellKind, RawRow};
@@ -16,13 +16,47 @@ use crate::parse::row::{CellKind, RawRow};
 /// Lines that a quoted cell may span: an address has five, and what has more is an unbalanced quote.
 const LINES_PER_CELL: u64 = 64;
 
+/// How a text is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// None: every line is one cell.
+    pub(super) delimiter: Option<u8>,
+    pub(super) quote: u8,
+    /// Within quotes a backslash takes the meaning from a quote or a backslash behind it.
+    pub(super) backslash: bool,
+    /// Blanks may stand around a quoted cell.
+    pub(super) blanks: bool,
+    /// Lines end in LF CR.
+    pub(super) lf_cr: bool,
+}
+
+impl Dialect {
+    /// As RFC 4180 means it, but for the delimiter.
+    pub(super) const fn of(delimiter: Option<u8>) -> Self {
+        Self {
+            delimiter,
+            quote: b'"',
+            backslash: false,
+            blanks: false,
+            lf_cr: false,
+        }
+    }
+
+    /// A byte that no text in UTF-8 has stands for no delimiter.
+    fn separator(self) -> u8 {
+        self.delimiter.unwrap_or(0xff)
+    }
+}
+
 /// One record: its cells' bytes without quotes, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    line: u64,
+    pub(super) line: u64,
     bytes: Vec<u8>,
     /// Where each cell ends, and whether it was cut because it is too long.
-    ends: Vec<(usize, bool)>,
+    ends: Vec<(CellKind, usize)>,
+    /// Quoted cells over several lines: which, and the line where it began.
+    spans: Vec<(usize, u64)>,
 }
 
 impl Record {
@@ -32,22 +66,54 @@ impl Record {
 
     pub(super) fn cells(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
-        self.ends.iter().map(move |(end, _)| {
+        self.ends.iter().map(move |(_, end)| {
             let cell = self.bytes.get(start..*end).unwrap_or_default();
             start = *end;
             cell
         })
     }
 
-    /// DOS programs end a file with Control-Z.
-    pub(super) fn is_end_of_file_mark(&self) -> bool {
-        self.len() == 1 && self.bytes == [0x1a]
+    /// Quoted cells over several lines: their place, and the line where they began.
+    pub(super) fn spans(&self) -> &[(usize, u64)] {
+        &self.spans
     }
 
-    pub(super) fn fill(&self, row: &mut RawRow, most: usize) {
+    /// DOS programs end a file with Control-Z, and some fill the rest of a block with it.
+    pub(super) fn is_end_of_file_mark(&self) -> bool {
+        self.len() == 1 && !self.bytes.is_empty() && self.bytes.iter().all(|byte| is_tail(*byte))
+    }
+
+    /// Moves the record into `row`; what stood there is used for the next one.
+    pub(super) fn fill(&mut self, row: &mut RawRow, most: usize) {
+        match String::from_utf8(std::mem::take(&mut self.bytes)) {
+            Ok(text) if self.fits(&text) => {
+                row.row = self.line;
+                self.bytes = std::mem::replace(&mut row.text, text).into_bytes();
+                std::mem::swap(&mut self.ends, &mut row.cells);
+            }
+            Ok(text) => {
+                self.bytes = text.into_bytes();
+                self.fill_by_cell(row, most);
+            }
+            Err(error) => {
+                self.bytes = error.into_bytes();
+                self.fill_by_cell(row, most);
+            }
+        }
+    }
+
+    /// Whether every cell by itself is as good as the text of all.
+    fn fits(&self, text: &str) -> bool {
+        let ascii = text.is_ascii();
+        self.ends
+            .iter()
+            .all(|(kind, end)| *kind == CellKind::Text && (ascii || text.is_char_boundary(*end)))
+    }
+
+    fn fill_by_cell(&self, row: &mut RawRow, most: usize) {
         row.restart(self.line);
-        for (cell, (_, too_long)) in self.cells().zip(&self.ends) {
-            if *too_long {
+        for (cell, (kind, _)) in self.cells().zip(&self.ends) {
+            if *kind == CellKind::TooLong {
                 row.push(CellKind::TooLong, "");
             } else if let Ok(text) = std::str::from_utf8(cell) {
                 row.push(CellKind::Text, text);
@@ -79,38 +145,60 @@ enum State {
     RecordStart,
     /// Before the first byte of a cell.
     CellStart,
+    /// Behind blanks at the beginning of a cell, before which they may be dropped.
+    Blanks,
     /// In a cell that did not begin with a quote, or behind its closing quote.
     Plain,
     /// Behind the opening quote.
     Quoted,
+    /// Behind a backslash in a quoted cell.
+    Backslash,
     /// Behind a quote in a quoted cell, which closes it unless another one follows.
     Quote,
+    /// Behind blanks behind the closing quote.
+    Closed,
 }
 
 /// Splits text into records, as RFC 4180 and all common programs mean it: lines end in LF, CR LF or CR, blank lines are nothing, a quote opens
-/// a quoted cell only as its first character.
+/// a quoted cell only as its first character. A dialect changes some of that.
 #[derive(Debug)]
 pub(super) struct Records<R> {
     input: R,
-    delimiter: u8,
+    dialect: Dialect,
+    separator: u8,
     cell_bytes: usize,
     columns: usize,
     /// Of the next byte.
     line: u64,
-    /// The byte before was a CR: a LF now belongs to it.
-    after_cr: bool,
+    /// What belongs to the line end before, if it comes next: LF behind CR.
+    paired: Option<u8>,
+    /// Closing quotes with something behind them that does not belong there.
+    strays: u64,
 }
 
 impl<R: BufRead> Records<R> {
-    pub(super) fn new(input: R, delimiter: u8, limits: &ReadLimits) -> Self {
+    pub(super) fn new(input: R, dialect: Dialect, limits: &ReadLimits) -> Self {
         Self {
             input,
-            delimiter,
+            dialect,
+            separator: dialect.separator(),
             cell_bytes: limits.cell_length_bytes,
             columns: limits.columns,
             line: 1,
-            after_cr: false,
+            paired: None,
+            strays: 0,
         }
+    }
+
+    /// Counts on from `line`.
+    #[must_use]
+    pub(super) fn beginning_at(self, line: u64) -> Self {
+        Self { line, ..self }
+    }
+
+    /// Closing quotes so far with something behind them that does not belong there.
+    pub(super) fn strays(&self) -> u64 {
+        self.strays
     }
 
     /// Reads the next record; false at the end of the text.
@@ -121,6 +209,8 @@ impl<R: BufRead> Records<R> {
     pub(super) fn read(&mut self, record: &mut Record) -> Result<bool, Fault> {
         record.bytes.clear();
         record.ends.clear();
+        record.spans.clear();
+        let quote = self.dialect.quote;
         let mut state = State::RecordStart;
         // Line where the quoted cell began.
         let mut quoted_from = 0;
@@ -129,41 +219,65 @@ impl<R: BufRead> Records<R> {
             if buffer.is_empty() {
                 return match state {
                     State::RecordStart => Ok(false),
-                    State::Quoted => Err(Fault::OpenQuote { line: quoted_from }),
-                    State::CellStart | State::Plain | State::Quote => {
-                        record.end_cell(self.cell_bytes);
-                        Ok(true)
-                    }
+                    State::Quoted | State::Backslash => Err(Fault::OpenQuote { line: quoted_from }),
+                    State::CellStart
+                    | State::Blanks
+                    | State::Plain
+                    | State::Quote
+                    | State::Closed => Ok(record.end_text(self.cell_bytes)),
                 };
             }
             let mut rest = buffer;
             let mut ended = false;
             while let Some((&byte, behind)) = rest.split_first() {
-                let after_cr = std::mem::take(&mut self.after_cr);
-                if byte == b'\n' && after_cr {
-                    // The line was counted at its CR.
+                if self.paired.take() == Some(byte) {
+                    // The line was counted at its first byte.
                     if state == State::Quoted {
                         record.push(&[byte]);
                     }
                     rest = behind;
                     continue;
                 }
+                let line_end = matches!(byte, b'\n' | b'\r');
                 match state {
-                    State::RecordStart if matches!(byte, b'\n' | b'\r') => {
+                    State::RecordStart if line_end => {
                         self.line += 1;
-                        self.after_cr = byte == b'\r';
+                        self.paired = self.dialect.pair_of(byte);
                         rest = behind;
                     }
                     State::RecordStart => {
                         record.line = self.line;
+                        if let Some((line, end, behind)) = plain_line(rest, quote, self.cell_bytes)
+                        {
+                            record.split(line, self.separator);
+                            if record.len() > self.columns {
+                                return Err(Fault::Columns { line: record.line });
+                            }
+                            self.line += 1;
+                            self.paired = self.dialect.pair_of(end);
+                            rest = behind;
+                            ended = true;
+                            break;
+                        }
                         state = State::CellStart;
                     }
-                    State::CellStart if byte == b'"' => {
+                    State::CellStart if byte == quote => {
                         quoted_from = self.line;
                         state = State::Quoted;
                         rest = behind;
                     }
-                    State::Quote if byte == b'"' => {
+                    State::CellStart | State::Blanks if byte == b' ' && self.dialect.blanks => {
+                        record.push_capped(&[byte], self.cell_bytes);
+                        state = State::Blanks;
+                        rest = behind;
+                    }
+                    State::Blanks if byte == quote => {
+                        record.drop_cell();
+                        quoted_from = self.line;
+                        state = State::Quoted;
+                        rest = behind;
+                    }
+                    State::Quote if byte == quote => {
                         record.push(&[byte]);
                         if record.cell_length() > self.cell_bytes {
                             return Err(Fault::OpenQuote { line: quoted_from });
@@ -171,56 +285,90 @@ impl<R: BufRead> Records<R> {
                         state = State::Quoted;
                         rest = behind;
                     }
-                    State::CellStart | State::Plain | State::Quote => {
-                        if byte == self.delimiter {
+                    State::Quote | State::Closed if byte == b' ' && self.dialect.blanks => {
+                        state = State::Closed;
+                        rest = behind;
+                    }
+                    State::CellStart
+                    | State::Blanks
+                    | State::Plain
+                    | State::Quote
+                    | State::Closed => {
+                        let closing = matches!(state, State::Quote | State::Closed);
+                        if closing
+                            && (byte == self.separator || line_end)
+                            && quoted_from < self.line
+                        {
+                            record.spans.push((record.len(), quoted_from));
+                        }
+                        if byte == self.separator {
                             record.end_cell(self.cell_bytes);
                             if record.len() >= self.columns {
                                 return Err(Fault::Columns { line: record.line });
                             }
                             state = State::CellStart;
                             rest = behind;
-                        } else if matches!(byte, b'\n' | b'\r') {
+                        } else if line_end {
                             record.end_cell(self.cell_bytes);
                             self.line += 1;
-                            self.after_cr = byte == b'\r';
+                            self.paired = self.dialect.pair_of(byte);
                             rest = behind;
                             ended = true;
                             break;
-                        } else if state == State::Quote && quoted_from < self.line {
+                        } else if closing && !is_tail(byte) && quoted_from < self.line {
                             // A cell over several lines with something behind its closing quote: that quote was meant to open one.
                             return Err(Fault::OpenQuote { line: quoted_from });
                         } else {
-                            let length = memchr3(self.delimiter, b'\n', b'\r', rest);
+                            self.strays += u64::from(closing);
+                            let length = memchr3(self.separator, b'\n', b'\r', rest);
                             let (cell, behind) = rest.split_at(length.unwrap_or(rest.len()));
                             record.push_capped(cell, self.cell_bytes);
                             state = State::Plain;
                             rest = behind;
                         }
                     }
-                    State::Quoted => match byte {
-                        b'"' => {
-                            state = State::Quote;
-                            rest = behind;
+                    State::Backslash => {
+                        if byte != quote && byte != b'\\' {
+                            record.push(b"\\");
                         }
-                        b'\n' | b'\r' => {
+                        state = State::Quoted;
+                        if !line_end {
                             record.push(&[byte]);
-                            self.line += 1;
-                            self.after_cr = byte == b'\r';
-                            if self.line - quoted_from >= LINES_PER_CELL {
-                                return Err(Fault::OpenQuote { line: quoted_from });
-                            }
                             rest = behind;
                         }
-                        _ => {
-                            let length = memchr3(b'"', b'\n', b'\r', rest);
-                            let (cell, behind) = rest.split_at(length.unwrap_or(rest.len()));
-                            record.push(cell);
-                            if record.cell_length() > self.cell_bytes {
-                                return Err(Fault::OpenQuote { line: quoted_from });
-                            }
-                            rest = behind;
+                    }
+                    State::Quoted if byte == quote => {
+                        state = State::Quote;
+                        rest = behind;
+                    }
+                    State::Quoted if line_end => {
+                        record.push(&[byte]);
+                        self.line += 1;
+                        self.paired = self.dialect.pair_of(byte);
+                        if self.line - quoted_from >= LINES_PER_CELL {
+                            return Err(Fault::OpenQuote { line: quoted_from });
                         }
-                    },
+                        rest = behind;
+                    }
+                    State::Quoted if byte == b'\\' && self.dialect.backslash => {
+                        state = State::Backslash;
+                        rest = behind;
+                    }
+                    State::Quoted => {
+                        let length = memchr3(quote, b'\n', b'\r', rest).unwrap_or(rest.len());
+                        let length = match rest.get(..length) {
+                            Some(cell) if self.dialect.backslash => {
+                                memchr(b'\\', cell).unwrap_or(length)
+                            }
+                            _ => length,
+                        };
+                        let (cell, behind) = rest.split_at(length);
+                        record.push(cell);
+                        if record.cell_length() > self.cell_bytes {
+                            return Err(Fault::OpenQuote { line: quoted_from });
+                        }
+                        rest = behind;
+                    }
                 }
             }
             let taken = buffer.len() - rest.len();
@@ -232,10 +380,41 @@ impl<R: BufRead> Records<R> {
     }
 }
 
+impl Dialect {
+    /// What belongs to a line end of `byte`, if it follows.
+    fn pair_of(self, byte: u8) -> Option<u8> {
+        match (byte, self.lf_cr) {
+            (b'\r', false) => Some(b'\n'),
+            (b'\n', true) => Some(b'\r'),
+            _ => None,
+        }
+    }
+}
+
+/// The first line of `text`, what ends it, and what is behind; none if it needs a closer look: it has no end here, a quote, or is very long.
+fn plain_line(text: &[u8], quote: u8, most: usize) -> Option<(&[u8], u8, &[u8])> {
+    let (line, behind) = text.split_at_checked(memchr2(b'\n', b'\r', text)?)?;
+    let (end, behind) = behind.split_first()?;
+    (line.len() <= most && memchr(quote, line).is_none()).then_some((line, *end, behind))
+}
+
+/// What fills the end of a file: Control-Z of DOS programs, zeros of programs that write whole blocks.
+fn is_tail(byte: u8) -> bool {
+    matches!(byte, 0 | 0x1a)
+}
+
 impl Record {
     /// Bytes of the cell that is being read.
     fn cell_length(&self) -> usize {
-        self.bytes.len() - self.ends.last().map_or(0, |(end, _)| *end)
+        self.bytes.len() - self.cell_start()
+    }
+
+    fn cell_start(&self) -> usize {
+        self.ends.last().map_or(0, |(_, end)| *end)
+    }
+
+    fn drop_cell(&mut self) {
+        self.bytes.truncate(self.cell_start());
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -249,8 +428,44 @@ impl Record {
     }
 
     fn end_cell(&mut self, most: usize) {
-        let too_long = self.cell_length() > most;
-        self.ends.push((self.bytes.len(), too_long));
+        let kind = if self.cell_length() > most {
+            CellKind::TooLong
+        } else {
+            CellKind::Text
+        };
+        self.ends.push((kind, self.bytes.len()));
+    }
+
+    /// Ends the last cell of the text; false if nothing is there but what fills the end of a file.
+    fn end_text(&mut self, most: usize) -> bool {
+        let start = self.cell_start();
+        let length = self.bytes.len();
+        let filling = self
+            .bytes
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .take_while(|byte| is_tail(**byte))
+            .count();
+        if filling > 0 && filling == length {
+            return false;
+        }
+        self.bytes.truncate(length - filling);
+        self.end_cell(most);
+        true
+    }
+
+    /// Takes a line without quotes.
+    fn split(&mut self, line: &[u8], separator: u8) {
+        let mut start = 0;
+        for at in memchr_iter(separator, line) {
+            self.push(line.get(start..at).unwrap_or_default());
+            self.ends.push((CellKind::Text, self.bytes.len()));
+            start = at + 1;
+        }
+        self.push(line.get(start..).unwrap_or_default());
+        self.ends.push((CellKind::Text, self.bytes.len()));
     }
 }
 
@@ -273,7 +488,7 @@ mod tests {
 
     fn split(text: &[u8], delimiter: u8, buffer: usize) -> Result<Vec<Split>, Fault> {
         let input = BufReader::with_capacity(buffer, Cursor::new(text));
-        let mut records = Records::new(input, delimiter, &LIMITS);
+        let mut records = Records::new(input, Dialect::of(Some(delimiter)), &LIMITS);
         let mut record = Record::default();
         let mut rows = Vec::new();
         while records.read(&mut record)? {
@@ -324,10 +539,14 @@ mod tests {
 
     #[test]
     fn a_long_cell_is_cut_and_a_wide_row_refused() {
-        let mut records = Records::new(Cursor::new("x".repeat(5000)), b',', &LIMITS);
+        let mut records = Records::new(
+            Cursor::new("x".repeat(5000)),
+            Dialect::of(Some(b',')),
+            &LIMITS,
+        );
         let mut record = Record::default();
         assert!(records.read(&mut record).unwrap());
-        assert_eq!(record.ends, [(1025, true)]);
+        assert_eq!(record.ends, [(CellKind::TooLong, 1025)]);
         assert!(matches!(
             split(",".repeat(16).as_bytes(), b',', 8),
             Err(Fault::Columns { line: 1 })
