@@ -68,7 +68,7 @@ pub(crate) fn all() -> Vec<Forged> {
         ),
         csv(
             "NULs in the header",
-            Fate::Refused("format-error"),
+            Fate::Read,
             b"Employee ID\0,Work Email\nE1,a@b.example\n".to_vec(),
         ),
         csv(
@@ -102,12 +102,12 @@ pub(crate) fn all() -> Vec<Forged> {
         ),
         csv(
             "bytes that are no text",
-            Fate::Refused("encoding-error"),
+            Fate::Refused("missing-label"),
             b"Employee ID,\xff\xfe\nE1,\x80\x81\n".to_vec(),
         ),
         csv(
-            "UTF-16",
-            Fate::Refused("encoding-error"),
+            "UTF-16 without people",
+            Fate::Refused("no-rows"),
             utf16("\u{feff}Employee ID\tWork Email\r\n"),
         ),
         csv("nothing", Fate::Refused("blank-header"), Vec::new()),
@@ -134,9 +134,9 @@ pub(crate) fn all() -> Vec<Forged> {
             "MIME-Version: 1.0\nContent-Type: multipart/related\n",
         ),
         forged(
-            "UTF-16 named .xls",
+            "UTF-16 without people, named .xls",
             "xls",
-            Fate::Refused("encoding-error"),
+            Fate::Refused("no-rows"),
             utf16("Employee ID\tWork Email\r\n"),
         ),
         forged(
