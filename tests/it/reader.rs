@@ -46,8 +46,9 @@ async fn a_file_that_takes_more_memory_than_allowed_is_refused_for_that() {
     };
     let (_, ending) = read(&workbook::good(), limits).await;
     assert_eq!(ending, Ending::Complete { rows: 1 });
-    // It makes room for all of them, which is what anybody would do.
-    let greedy = workbook::with_strings(r#"uniqueCount="900000""#, "<si><t>x</t></si>");
+    // All of them are held until the last row has been read.
+    let text = format!("<si><t>{}</t></si>", "x".repeat(1000));
+    let greedy = workbook::with_strings("", &text.repeat(28_000));
     match read(&greedy, limits).await {
         (0, Ending::Refused(finding)) => {
             assert_eq!(finding.code, code::READER_DIED);

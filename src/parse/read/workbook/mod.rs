@@ -3,7 +3,7 @@
 //! Some hostile workbooks make a library abort or panic; that is why this runs in a child process of its own.
 
 mod choice;
-mod package;
+mod fault;
 pub(super) mod xls;
 pub(super) mod xlsx;
 
@@ -17,7 +17,7 @@ use calamine::{Data, DataRef, ExcelDateTime, Sheet, SheetType, SheetVisible};
 use crate::parse::finding::{Finding, code};
 use crate::parse::layout::{Layout, TableKind};
 use crate::parse::read::table::{Stop, Table};
-use crate::parse::read::workbook::package::damaged;
+use crate::parse::read::workbook::fault::damaged;
 use crate::parse::row::{CellKind, RawRow};
 
 /// Visible sheets that are looked at for whether they are empty.
@@ -103,18 +103,12 @@ pub(super) fn layout(kind: TableKind, sheet: &str) -> Layout {
     }
 }
 
-pub(super) fn protected() -> Finding {
-    Finding::file(
-        code::PASSWORD_PROTECTED,
-        "The workbook is protected by a password.",
-        "Save it without a password and send it again: the way here is encrypted.",
-    )
-}
-
 /// Gathers cells into rows.
 pub(super) struct Rows<'a, 'b, W> {
     table: &'a mut Table<'b, W>,
     row: RawRow,
+    /// Cells of the row that came behind others which stand to the right of them.
+    late: Vec<(usize, CellKind, String)>,
 }
 
 impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
@@ -122,6 +116,7 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
         Self {
             table,
             row: RawRow::default(),
+            late: Vec::new(),
         }
     }
 
@@ -131,29 +126,34 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
         value: &DataRef<'_>,
         pad: Option<usize>,
     ) -> Result<(), Stop> {
-        if is_empty(value) {
-            return Ok(());
-        }
-        self.advance(at)?;
         let (kind, text) = canonical(value, pad);
-        if text.len() > self.table.limits.cell_length_bytes {
-            self.row.push(CellKind::TooLong, "");
-        } else {
-            self.row.push(kind, &text);
-        }
-        Ok(())
+        self.put(at, kind, &text)
     }
 
-    pub(super) fn uncomputed(&mut self, at: (u32, u32)) -> Result<(), Stop> {
-        self.advance(at)?;
-        self.row.push(CellKind::Uncomputed, "");
+    /// Takes a cell; `at` is row and column from 0. Rows come in their order, and cells mostly.
+    pub(super) fn put(&mut self, at: (u32, u32), kind: CellKind, text: &str) -> Result<(), Stop> {
+        let column = usize::try_from(at.1).unwrap_or(usize::MAX);
+        let is_late = u64::from(at.0) + 1 == self.row.row && column < self.row.len();
+        if says_nothing(kind, text) && !is_late {
+            return Ok(());
+        }
+        let (kind, text) = if text.len() > self.table.limits.cell_length_bytes {
+            (CellKind::TooLong, "")
+        } else {
+            (kind, text)
+        };
+        if is_late {
+            self.late.push((column, kind, text.to_owned()));
+            return Ok(());
+        }
+        self.advance(at.0, column)?;
+        self.row.push(kind, text);
         Ok(())
     }
 
     /// Goes on to this place, over empty cells and the ends of rows.
-    fn advance(&mut self, at: (u32, u32)) -> Result<(), Stop> {
-        let row = u64::from(at.0) + 1;
-        let column = usize::try_from(at.1).unwrap_or(usize::MAX);
+    fn advance(&mut self, row: u32, column: usize) -> Result<(), Stop> {
+        let row = u64::from(row) + 1;
         if column >= self.table.limits.columns {
             return Err(self.table.too_wide(row).into());
         }
@@ -164,13 +164,11 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
             self.flush()?;
             self.row.restart(row);
         }
-        if row < self.row.row || column < self.row.len() {
-            // A well-meaning program writes cells in order; to sort them would need the whole sheet in memory.
+        if row < self.row.row {
+            // A well-meaning program writes rows in order; to sort them would need the whole sheet in memory.
             return Err(damaged().into());
         }
-        while self.row.len() < column {
-            self.row.push(CellKind::Text, "");
-        }
+        self.row.fill(column);
         Ok(())
     }
 
@@ -179,13 +177,37 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
         if self.row.is_empty() {
             return Ok(());
         }
-        while self.row.len() < self.table.width.unwrap_or(0) {
-            self.row.push(CellKind::Text, "");
+        if !self.late.is_empty() {
+            self.row = sorted(&self.row, &mut self.late);
         }
+        self.row.fill(self.table.width.unwrap_or(0));
         let sent = self.table.row(&self.row);
         self.row.restart(self.row.row);
         sent
     }
+}
+
+/// The row with its late cells in their places. Where a cell came twice, the last one counts, as it does in Excel.
+fn sorted(row: &RawRow, late: &mut Vec<(usize, CellKind, String)>) -> RawRow {
+    late.sort_by_key(|(column, ..)| *column);
+    let mut whole = RawRow::new(row.row);
+    let mut late = late.drain(..).peekable();
+    for (column, cell) in row.cells().enumerate() {
+        let mut last = None;
+        while let Some((_, kind, text)) = late.next_if(|(at, ..)| *at == column) {
+            last = Some((kind, text));
+        }
+        match last {
+            Some((kind, text)) => whole.push(kind, &text),
+            None => whole.push(cell.kind, cell.text),
+        }
+    }
+    whole
+}
+
+/// Whether a cell is as good as none.
+pub(super) fn says_nothing(kind: CellKind, text: &str) -> bool {
+    kind == CellKind::Text && text.trim().is_empty()
 }
 
 pub(super) fn is_empty(value: &DataRef<'_>) -> bool {
@@ -248,13 +270,13 @@ fn canonical_moment(moment: &ExcelDateTime) -> (CellKind, Cow<'static, str>) {
     (CellKind::Date, Cow::Owned(text))
 }
 
-/// A number as one would write it: without exponent, whole ones without a point, others rounded to the fifteen digits that Excel shows.
 /// A number that is shown with at least `pad` digits, and what it is.
 pub(super) fn number(number: f64, pad: usize) -> (CellKind, String) {
     let (kind, text) = canonical_number(number, Some(pad));
     (kind, text.into_owned())
 }
 
+/// A number as one would write it: without exponent, whole ones without a point, others rounded to the fifteen digits that Excel shows.
 fn canonical_number(number: f64, pad: Option<usize>) -> (CellKind, Cow<'static, str>) {
     if !number.is_finite() {
         return (CellKind::Error, Cow::Borrowed(""));

@@ -7,10 +7,8 @@ use calamine::{Reader as _, Xls, XlsError};
 use crate::parse::finding::Finding;
 use crate::parse::layout::TableKind;
 use crate::parse::read::table::{Stop, Table};
-use crate::parse::read::workbook::package::damaged;
-use crate::parse::read::workbook::{
-    Rows, borrowed, candidates, is_empty, layout, only_one, protected,
-};
+use crate::parse::read::workbook::fault::{damaged, protected};
+use crate::parse::read::workbook::{Rows, borrowed, candidates, is_empty, layout, only_one};
 
 /// Reads a BIFF workbook, of which calamine does not tell the number formats. It has it whole in memory as soon as it is open.
 pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
