@@ -192,7 +192,7 @@ impl<S: Read> Scan<S> {
             }
             match self.buffer.get(self.at + 1) {
                 Some(b'/') => {
-                    let end = self.find(b">", 2)?;
+                    let end = self.close_end()?;
                     let name = self.at + 2..end;
                     self.at = end + 1;
                     self.depth = self.depth.checked_sub(1).ok_or_else(damaged)?;
@@ -308,12 +308,12 @@ impl<S: Read> Scan<S> {
         Err(strange("it has a document type definition").into())
     }
 
-    /// Where `end` stands, at least `from` bytes on; the tag up to it is short.
-    fn find(&mut self, end: &[u8], from: usize) -> Result<usize, Stop> {
+    /// Where the `>` stands that ends the closing tag.
+    fn close_end(&mut self) -> Result<usize, Stop> {
         loop {
-            let rest = self.buffer.get(self.at + from..).unwrap_or_default();
-            if let Some(found) = memmem::find(rest, end) {
-                return Ok(self.at + from + found);
+            let rest = self.buffer.get(self.at..).unwrap_or_default();
+            if let Some(end) = memchr(b'>', rest) {
+                return Ok(self.at + end);
             }
             if rest.len() > TAG_BYTES {
                 return Err(long_tag().into());
@@ -447,8 +447,11 @@ fn long_tag() -> Finding {
 
 /// Without the prefix, and without blanks behind.
 fn local(name: &[u8]) -> &[u8] {
+    if let [_] = name {
+        return name;
+    }
     let name = name.trim_ascii_end();
-    match memrchr(b':', name) {
+    match name.iter().rposition(|byte| *byte == b':') {
         Some(at) => name.get(at + 1..).unwrap_or_default(),
         None => name,
     }
@@ -489,7 +492,9 @@ impl<'a> Attributes<'a> {
         if rest.is_empty() {
             return Ok(None);
         }
-        let (name, value) = memchr(b'=', rest)
+        // Names and values have a few bytes: to look at each is faster than to search.
+        let place = |text: &[u8], wanted: u8| text.iter().position(|byte| *byte == wanted);
+        let (name, value) = place(rest, b'=')
             .and_then(|at| rest.split_at_checked(at))
             .ok_or_else(damaged)?;
         let value = value.get(1..).unwrap_or_default().trim_ascii_start();
@@ -497,7 +502,7 @@ impl<'a> Attributes<'a> {
             .split_first()
             .filter(|(quote, _)| matches!(quote, b'"' | b'\''))
             .ok_or_else(damaged)?;
-        let end = memchr(*quote, value).ok_or_else(damaged)?;
+        let end = place(value, *quote).ok_or_else(damaged)?;
         let (value, rest) = value.split_at_checked(end).ok_or_else(damaged)?;
         self.rest = rest.get(1..).unwrap_or_default();
         Ok(Some((name.trim_ascii_end(), value)))

@@ -157,7 +157,7 @@ impl<S: Read> Cells<'_, S> {
     ) -> Result<ControlFlow<()>, Stop> {
         loop {
             let (head, is_empty) = match self.scan.next()? {
-                Token::Open(tag) if tag.name == b"c" => {
+                Token::Open(tag) if matches!(tag.name, [b'c']) => {
                     let mut place = Place {
                         row: &mut self.row,
                         column: self.column,
@@ -304,17 +304,17 @@ impl Place<'_> {
         let mut attributes = tag.attributes();
         while let Some((name, value)) = attributes.next()? {
             match name {
-                b"r" => head.column = self.column_of(value)?,
-                b"s" => head.style = digits(value).ok_or_else(damaged)?,
-                b"t" => {
+                [b'r'] => head.column = self.column_of(value)?,
+                [b's'] => head.style = digits(value).ok_or_else(damaged)?,
+                [b't'] => {
                     head.kind = match value {
-                        b"n" => Kind::Number,
-                        b"s" => Kind::Shared,
+                        [b'n'] => Kind::Number,
+                        [b's'] => Kind::Shared,
                         b"inlineStr" => Kind::Inline,
                         b"str" => Kind::Result,
-                        b"b" => Kind::Flag,
-                        b"e" => Kind::Error,
-                        b"d" => Kind::IsoDate,
+                        [b'b'] => Kind::Flag,
+                        [b'e'] => Kind::Error,
+                        [b'd'] => Kind::IsoDate,
                         _ => return Err(damaged()),
                     }
                 }

@@ -57,7 +57,8 @@ pub(super) fn attribute(raw: &[u8]) -> Result<String, Finding> {
 
 /// What is meant where a text has escapes such as `_x000D_`, which stand for what XML cannot hold; none if it has none.
 pub(super) fn escaped(text: &str) -> Option<String> {
-    memmem::find(text.as_bytes(), b"_x")?;
+    let at = memchr(b'_', text.as_bytes())?;
+    memmem::find(text.as_bytes().get(at..)?, b"_x")?;
     let mut meant = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, from)) = rest.find("_x").and_then(|at| rest.split_at_checked(at)) {

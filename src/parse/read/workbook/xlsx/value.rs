@@ -32,6 +32,13 @@ pub(super) fn number(raw: &str, shown: &Shown, from_1904: bool, text: &mut Strin
             Err(_) => CellKind::Error,
         },
         Shown::Number => rounded(raw, 0, text),
+        Shown::Padded(digits) if plain(raw, text) => {
+            if text.bytes().all(|byte| byte.is_ascii_digit()) {
+                let zeros = digits.saturating_sub(text.len());
+                text.insert_str(0, &"0".repeat(zeros));
+            }
+            CellKind::Number
+        }
         Shown::Padded(digits) => rounded(raw, *digits, text),
         Shown::Mask(mask) => {
             let kind = rounded(raw, 0, text);
