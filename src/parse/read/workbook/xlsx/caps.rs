@@ -19,8 +19,8 @@ pub(super) const TEXT_BYTES: usize = 128 << 20;
 pub(super) const STYLES: usize = 1 << 17;
 /// Sheets that are named in a workbook.
 pub(super) const SHEETS: usize = 4096;
-/// Cells of a sheet, empty ones too: a full sheet of 128 columns.
-pub(super) const CELLS: u64 = 1 << 27;
+/// Cells of a sheet, empty ones too: a full sheet of 64 columns, and no more than a reader goes through in a few seconds.
+pub(super) const CELLS: u64 = 1 << 26;
 /// The last row and column of Excel.
 pub(super) const LAST_ROW: u32 = 1_048_576;
 pub(super) const LAST_COLUMN: u32 = 16_384;

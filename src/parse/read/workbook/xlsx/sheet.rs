@@ -177,7 +177,7 @@ impl<S: Read> Cells<'_, S> {
             self.column = head.column;
             self.count += 1;
             if self.count > CELLS {
-                return Err(too_much("more than 134 million cells").into());
+                return Err(too_much("more than 67 million cells").into());
             }
             if is_empty {
                 continue;
