@@ -158,6 +158,32 @@ pub mod code {
         MODE_NOT_YET = "mode-not-yet";
         /// The last line of an error file that lists only the first findings.
         MORE_FINDINGS = "more-findings";
+        /// The file is no JPEG, PNG or BMP that is read, whatever its name says. Refuses the photo.
+        PHOTO_FORMAT = "photo-format";
+        /// The picture is cut off or damaged. Refuses the photo.
+        PHOTO_DAMAGED = "photo-damaged";
+        /// The picture has more pixels than are read. Refuses the photo.
+        PHOTO_TOO_LARGE = "photo-too-large";
+        /// The file name's extension is that of another format. A warning.
+        PHOTO_EXTENSION = "photo-extension";
+        /// The picture is not 100 x 128 pixels. A warning.
+        PHOTO_SIZE = "photo-size";
+        /// The picture is not higher than it is wide. A warning.
+        PHOTO_ORIENTATION = "photo-orientation";
+        /// The picture is not at 72 ppi: a warning; or it does not say.
+        PHOTO_DENSITY = "photo-density";
+        /// An animation, of which only the first picture is looked at.
+        PHOTO_ANIMATED = "photo-animated";
+        /// Something stands behind the picture.
+        PHOTO_TRAILING_BYTES = "photo-trailing-bytes";
+        /// The picture was brought to 100 x 128 pixels at 72 ppi; the original is kept.
+        PHOTO_CONFORMED = "photo-conformed";
+        /// Nobody's photo column names the file, and nobody's employee id is its name. A warning.
+        PHOTO_ORPHAN = "photo-orphan";
+        /// A photo column names a file that is not there. A warning.
+        PHOTO_MISSING = "photo-missing";
+        /// Several photos for a person, or several people for a photo: nobody gets one. A warning.
+        PHOTO_AMBIGUOUS = "photo-ambiguous";
         /// The reader was ended because the file took too long. Refuses the file.
         READER_TIMEOUT = "reader-timeout";
         /// The reader ended before the file did: it wanted more memory than allowed, or the file broke it. Refuses the file.

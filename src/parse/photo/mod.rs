@@ -1,7 +1,38 @@
-//! Pure. Photos: what picture a file holds and how large it is, from its first bytes. Never from its name, and nothing is decoded.
+//! Pure. Photos: what picture a file holds, whether it is whole, whether it is as it should be, and whose it is.
+//!
+//! [`identify`] looks at the first bytes and decodes nothing. [`examine`] decodes all of it and runs in a child process: decoders meet hostile bytes there.
+//! A picture that cannot be shown is refused; one of another size, density or shape than asked for is taken and told of (R0.08 to R0.10 say "should").
+
+#![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
+
+pub mod batch;
+mod conform;
+mod decode;
+mod density;
+mod entropy;
+mod jpeg;
+pub mod matching;
+mod outline;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::{Deserialize, Serialize};
+
+use crate::parse::finding::{Finding, Severity, code};
+use decode::DecodeError;
+pub use density::Density;
+use outline::Outline;
+
+/// Width of a photo, in pixels (R0.09).
+pub const WANTED_WIDTH: u32 = 100;
+/// Height of a photo, in pixels (R0.09).
+pub const WANTED_HEIGHT: u32 = 128;
+/// Density of a photo, in pixels to the inch (R0.10).
+pub const PPI: u16 = 72;
 
 /// A format that photos may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum PhotoFormat {
     Bmp,
     Jpeg,
@@ -17,10 +48,28 @@ impl PhotoFormat {
             Self::Png => "png",
         }
     }
+
+    /// How people call it.
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Bmp => "BMP",
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+        }
+    }
+
+    /// What names of such files may end with, the usual one first.
+    const fn extensions(self) -> &'static [&'static str] {
+        match self {
+            Self::Bmp => &["bmp"],
+            Self::Jpeg => &["jpg", "jpeg"],
+            Self::Png => &["png"],
+        }
+    }
 }
 
 /// What is known of a photo.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Photo {
     pub format: PhotoFormat,
     /// In pixels, as stored: an orientation in EXIF is not applied.
@@ -34,66 +83,283 @@ pub const HEAD_BYTES: usize = 128 * 1024;
 
 /// Names the photo that begins with `head`; none if it is no photo or if its size is not among those bytes.
 pub fn identify(head: &[u8]) -> Option<Photo> {
-    let format = match imagesize::image_type(head).ok()? {
-        imagesize::ImageType::Bmp => PhotoFormat::Bmp,
-        imagesize::ImageType::Jpeg => PhotoFormat::Jpeg,
-        imagesize::ImageType::Png => PhotoFormat::Png,
-        _ => return None,
+    outline::outline(head).map(|it| it.photo())
+}
+
+impl Outline {
+    fn photo(&self) -> Photo {
+        Photo {
+            format: self.format,
+            width: self.width,
+            height: self.height,
+        }
+    }
+}
+
+/// What is to become of a photo that is whole but not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wish {
+    /// Told of, and left as it is.
+    #[default]
+    Tell,
+    /// Brought to the size and density that photos should have.
+    Conform,
+}
+
+/// What looking at a whole photo came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// None if it is no photo.
+    pub photo: Option<Photo>,
+    /// Of the file as a whole. An error among them refuses the photo.
+    pub findings: Vec<Finding>,
+    /// The JPEG that the photo was brought to, if that was wished and if it was not as it should be.
+    pub conformed: Option<Vec<u8>>,
+}
+
+impl Examined {
+    fn refused(photo: Option<Photo>, finding: Finding) -> Self {
+        Self {
+            photo,
+            findings: vec![finding],
+            conformed: None,
+        }
+    }
+}
+
+/// Decodes the whole photo, which was sent under `file_name`, and says what is wrong with it.
+pub fn examine(file_name: &str, bytes: &[u8], wish: Wish) -> Examined {
+    let Some(outline) = outline::outline(bytes) else {
+        return Examined::refused(None, no_photo(bytes));
     };
-    let size = imagesize::blob_size(head).ok()?;
-    let width = u32::try_from(size.width).ok()?;
-    let height = u32::try_from(size.height).ok()?;
-    (width > 0 && height > 0).then_some(Photo {
-        format,
-        width,
-        height,
-    })
+    let photo = Some(outline.photo());
+    // A decoder that panics has met a damaged picture; the next one may be sound.
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode::decode(&outline, bytes)));
+    let picture = match decoded.unwrap_or(Err(DecodeError::Damaged)) {
+        Ok(picture) => picture,
+        Err(error) => return Examined::refused(photo, undecodable(error, &outline)),
+    };
+    let mut findings: Vec<Finding> = wrong_extension(file_name, outline.format)
+        .into_iter()
+        .collect();
+    let advice = advice(&outline, bytes);
+    let is_to_conform = wish == Wish::Conform && (!advice.is_empty() || outline.has_exif);
+    let conformed = if is_to_conform {
+        catch_unwind(AssertUnwindSafe(|| {
+            conform::conform(picture, outline.orientation)
+        }))
+        .ok()
+        .flatten()
+    } else {
+        None
+    };
+    if conformed.is_some() {
+        findings.push(as_it_should_be_now(&outline));
+    } else {
+        findings.extend(advice);
+    }
+    Examined {
+        photo,
+        findings,
+        conformed,
+    }
+}
+
+const SEND_A_PHOTO: &str = "Save or export it as JPEG and send that.";
+const SEND_AGAIN: &str =
+    "Send it again; if that does not help, open it, save it under a new name and send that.";
+
+fn no_photo(bytes: &[u8]) -> Finding {
+    if bytes.is_empty() {
+        return Finding::file(code::PHOTO_FORMAT, "The file is empty.", SEND_AGAIN);
+    }
+    if let Some(format) = outline::format(bytes) {
+        return Finding::file(
+            code::PHOTO_DAMAGED,
+            format!(
+                "This begins as a {} picture and has no size, so it is cut off or damaged.",
+                format.title()
+            ),
+            SEND_AGAIN,
+        );
+    }
+    let message = match other_kind(bytes) {
+        Some(kind) => {
+            format!("This is {kind}, whatever its name says; photos are JPEG, PNG or BMP.")
+        }
+        None => "This is no picture that can be read; photos are JPEG, PNG or BMP.".to_owned(),
+    };
+    Finding::file(code::PHOTO_FORMAT, message, SEND_A_PHOTO)
+}
+
+/// What people send by mistake.
+fn other_kind(bytes: &[u8]) -> Option<&'static str> {
+    let brand = bytes.get(8..12).unwrap_or_default();
+    let is_boxed = bytes.get(4..8) == Some(b"ftyp");
+    let text = bytes.trim_ascii_start().get(..5).unwrap_or_default();
+    match bytes {
+        _ if is_boxed && brand == b"avif" => Some("an AVIF picture"),
+        _ if is_boxed
+            && matches!(
+                brand,
+                b"heic" | b"heix" | b"hevc" | b"heim" | b"mif1" | b"msf1"
+            ) =>
+        {
+            Some("a HEIC picture, as phones take them")
+        }
+        _ if is_boxed => Some("a film"),
+        [b'G', b'I', b'F', b'8', ..] => Some("a GIF picture"),
+        [b'R', b'I', b'F', b'F', ..] if brand == b"WEBP" => Some("a WebP picture"),
+        [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => Some("a TIFF picture"),
+        [b'%', b'P', b'D', b'F', ..] => Some("a PDF document"),
+        [b'P', b'K', 3, 4, ..] => Some("a ZIP archive or an Office document"),
+        _ if text.starts_with(b"<svg") || text == b"<?xml" => Some("an SVG drawing or other XML"),
+        _ if text.eq_ignore_ascii_case(b"<html") || text.eq_ignore_ascii_case(b"<!doc") => {
+            Some("a web page")
+        }
+        _ => None,
+    }
+}
+
+fn undecodable(error: DecodeError, outline: &Outline) -> Finding {
+    match error {
+        DecodeError::TooLarge => Finding::file(
+            code::PHOTO_TOO_LARGE,
+            format!(
+                "The picture has {} x {} pixels, more than can be read.",
+                outline.width, outline.height
+            ),
+            format!("Scale it down: {WANTED_WIDTH} x {WANTED_HEIGHT} pixels are enough."),
+        ),
+        DecodeError::Cut => Finding::file(
+            code::PHOTO_DAMAGED,
+            "The picture is cut off: the end of it is missing.",
+            SEND_AGAIN,
+        ),
+        DecodeError::Damaged => Finding::file(
+            code::PHOTO_DAMAGED,
+            "The picture is damaged and cannot be shown in full.",
+            SEND_AGAIN,
+        ),
+        DecodeError::Rare => Finding::file(
+            code::PHOTO_FORMAT,
+            format!(
+                "This is a rare kind of {} that cannot be read.",
+                outline.format.title()
+            ),
+            "Open it, save it as an ordinary JPEG and send that.",
+        ),
+    }
+}
+
+fn wrong_extension(file_name: &str, format: PhotoFormat) -> Option<Finding> {
+    let (_, extension) = file_name.rsplit_once('.')?;
+    let names = format.extensions();
+    if names
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(extension))
+    {
+        return None;
+    }
+    let usual = names.first()?;
+    let finding = Finding::file(
+        code::PHOTO_EXTENSION,
+        format!(
+            "The file is a {}, and its name says otherwise.",
+            format.title()
+        ),
+        format!("Let its name end with \".{usual}\"."),
+    );
+    Some(finding.with_severity(Severity::Warning))
+}
+
+/// What is not as it should be in a picture that is whole.
+fn advice(outline: &Outline, bytes: &[u8]) -> Vec<Finding> {
+    let mut advice = Vec::new();
+    let mut tell = |severity, code, message: String, remedy: &str| {
+        advice.push(Finding::file(code, message, remedy).with_severity(severity));
+    };
+    let (width, height) = outline.upright();
+    if (width, height) != (WANTED_WIDTH, WANTED_HEIGHT) {
+        tell(
+            Severity::Warning,
+            code::PHOTO_SIZE,
+            format!(
+                "The picture has {width} x {height} pixels; photos should have {WANTED_WIDTH} x {WANTED_HEIGHT}."
+            ),
+            "Scale and crop it to 100 pixels across and 128 down.",
+        );
+    }
+    if height <= width {
+        tell(
+            Severity::Warning,
+            code::PHOTO_ORIENTATION,
+            "The picture is not higher than it is wide; photos should be portraits.".to_owned(),
+            "Turn it, or crop it to the face.",
+        );
+    }
+    match outline.density {
+        Some(density) if density.is(PPI.into()) => {}
+        Some(density) => {
+            let (x, y) = (density.x, density.y);
+            let said = if (x - y).abs() < 1.0 {
+                format!("{x:.0}")
+            } else {
+                format!("{x:.0} x {y:.0}")
+            };
+            tell(
+                Severity::Warning,
+                code::PHOTO_DENSITY,
+                format!("The picture says {said} ppi; photos should have {PPI}."),
+                "Set its resolution to 72 ppi when you save it.",
+            );
+        }
+        None => tell(
+            Severity::Info,
+            code::PHOTO_DENSITY,
+            format!("The picture does not say how many ppi it has; photos should have {PPI}."),
+            "Nothing has to be done; 72 ppi can be set when it is saved.",
+        ),
+    }
+    if outline.is_animated {
+        tell(
+            Severity::Info,
+            code::PHOTO_ANIMATED,
+            "The picture moves; only its first picture is looked at.".to_owned(),
+            "Send a picture that stands still.",
+        );
+    }
+    let tail = outline
+        .end
+        .and_then(|end| bytes.get(end..))
+        .unwrap_or_default();
+    if tail.iter().any(|byte| *byte != 0) {
+        tell(
+            Severity::Info,
+            code::PHOTO_TRAILING_BYTES,
+            format!(
+                "Behind the picture stand {} more bytes that are no part of it.",
+                tail.len()
+            ),
+            "Open it, save it under a new name and send that, if nobody put them there on purpose.",
+        );
+    }
+    advice
+}
+
+fn as_it_should_be_now(outline: &Outline) -> Finding {
+    let (width, height) = outline.upright();
+    Finding::file(
+        code::PHOTO_CONFORMED,
+        format!(
+            "The {} of {width} x {height} pixels was brought to a JPEG of {WANTED_WIDTH} x {WANTED_HEIGHT} at {PPI} ppi.",
+            outline.format.title()
+        ),
+        "Nothing has to be done; the original is kept.",
+    )
+    .with_severity(Severity::Info)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn photos_are_known_by_their_first_bytes() {
-        let png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x64\0\0\0\x80\x08\x02\0\0\0";
-        let jpeg = b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0\
-            \xff\xc0\0\x11\x08\0\x80\0\x64\x03\x01\x22\0\x02\x11\x01\x03\x11\x01";
-        let mut bmp = b"BM\x36\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x64\0\0\0\x80\0\0\0".to_vec();
-        bmp.resize(64, 0);
-        for (head, format) in [
-            (&png[..], PhotoFormat::Png),
-            (&jpeg[..], PhotoFormat::Jpeg),
-            (&bmp[..], PhotoFormat::Bmp),
-        ] {
-            let photo = Photo {
-                format,
-                width: 100,
-                height: 128,
-            };
-            assert_eq!(identify(head), Some(photo), "{format:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_cut_or_no_photo_is_none() {
-        for head in [
-            &b""[..],
-            b"id,name\n",
-            b"\x89PNG\r\n\x1a\n",
-            b"\xff\xd8\xff\xe0\0\x10JFIF",
-            b"GIF89a\x01\0\x01\0\0\0\0",
-            b"BM,1\n2,3\n",
-        ] {
-            assert_eq!(identify(head), None, "{head:?}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(which in 0..4_usize, tail: Vec<u8>) {
-            let magic = [&b""[..], b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"][which];
-            let _photo = identify(&[magic, &tail].concat());
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,138 @@
+//! Pure. A whole picture to its pixels, strictly and within limits.
+
+use std::borrow::Cow;
+use std::io::Cursor;
+
+use image::codecs::bmp::BmpDecoder;
+use image::codecs::png::PngDecoder;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, Limits, RgbImage};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use super::PhotoFormat;
+use super::entropy::{self, Fault};
+use super::outline::Outline;
+
+/// More than any camera has on a side.
+pub(super) const MAX_SIDE: u32 = 8000;
+/// Memory for the pixels of one picture: 42 megapixels in three colours.
+const MAX_BYTES: u64 = 128 << 20;
+
+/// Why there are no pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DecodeError {
+    TooLarge,
+    Cut,
+    Damaged,
+    /// A kind of its format that is not read.
+    Rare,
+}
+
+/// Decodes the picture of this outline.
+pub(super) fn decode(outline: &Outline, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
+    if outline.width > MAX_SIDE || outline.height > MAX_SIDE {
+        return Err(DecodeError::TooLarge);
+    }
+    match outline.format {
+        PhotoFormat::Jpeg => jpeg(outline, bytes),
+        PhotoFormat::Png => {
+            let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits());
+            pixels(decoder.map_err(|error| blame(&error))?)
+        }
+        PhotoFormat::Bmp => {
+            pixels(BmpDecoder::new(Cursor::new(bytes)).map_err(|error| blame(&error))?)
+        }
+    }
+}
+
+fn jpeg(outline: &Outline, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
+    let pixels = u64::from(outline.width) * u64::from(outline.height);
+    let channels = u64::from(outline.channels);
+    // A picture in several passes is kept as coefficients of two bytes until the last one.
+    let coefficients = if outline.is_progressive {
+        2 * channels
+    } else {
+        0
+    };
+    let shown = if channels == 1 { 1 } else { 3 };
+    if pixels.saturating_mul(shown + coefficients) > MAX_BYTES {
+        return Err(DecodeError::TooLarge);
+    }
+    entropy::check(bytes).map_err(|fault| match fault {
+        Fault::Cut => DecodeError::Cut,
+        Fault::Damaged => DecodeError::Damaged,
+        Fault::Rare => DecodeError::Rare,
+    })?;
+    // All passes are there, and still the decoder would not do without the end marker.
+    let bytes = if outline.end.is_none() {
+        Cow::Owned([bytes, &[0xff, 0xd9]].concat())
+    } else {
+        Cow::Borrowed(bytes)
+    };
+    let side = usize::try_from(MAX_SIDE).unwrap_or(usize::MAX);
+    let colours = if shown == 1 {
+        ColorSpace::Luma
+    } else {
+        ColorSpace::RGB
+    };
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(side)
+        .set_max_height(side)
+        .jpeg_set_out_colorspace(colours);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_ref()), options);
+    decoder
+        .decode_headers()
+        .map_err(|error| blame_jpeg(&error))?;
+    let (width, height) = (outline.width, outline.height);
+    let expected = usize::try_from(pixels * shown).ok();
+    if expected.is_none() || decoder.output_buffer_size() != expected {
+        return Err(DecodeError::Damaged);
+    }
+    let samples = decoder.decode().map_err(|error| blame_jpeg(&error))?;
+    let image = if shown == 1 {
+        GrayImage::from_raw(width, height, samples).map(DynamicImage::from)
+    } else {
+        RgbImage::from_raw(width, height, samples).map(DynamicImage::from)
+    };
+    image.ok_or(DecodeError::Damaged)
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_BYTES);
+    limits
+}
+
+fn pixels(decoder: impl ImageDecoder) -> Result<DynamicImage, DecodeError> {
+    let (width, height) = decoder.dimensions();
+    if width > MAX_SIDE || height > MAX_SIDE || decoder.total_bytes() > MAX_BYTES {
+        return Err(DecodeError::TooLarge);
+    }
+    DynamicImage::from_decoder(decoder).map_err(|error| blame(&error))
+}
+
+fn blame(error: &ImageError) -> DecodeError {
+    match error {
+        ImageError::Limits(_) => DecodeError::TooLarge,
+        ImageError::Unsupported(_) => DecodeError::Rare,
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            DecodeError::Cut
+        }
+        _ => DecodeError::Damaged,
+    }
+}
+
+fn blame_jpeg(error: &DecodeErrors) -> DecodeError {
+    match error {
+        DecodeErrors::LargeDimensions(_) => DecodeError::TooLarge,
+        DecodeErrors::Unsupported(_) => DecodeError::Rare,
+        DecodeErrors::ExhaustedData => DecodeError::Cut,
+        _ => DecodeError::Damaged,
+    }
+}
