@@ -3,7 +3,7 @@
 use crate::parse::finding::{Finding, code};
 
 /// Spreadsheets take a file for UTF-8 only with this before it.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// The error file for `findings`, of which there were `total`.
 pub fn error_file(findings: &[Finding], total: u64) -> Vec<u8> {
@@ -47,7 +47,7 @@ fn write(
 }
 
 /// The text with a `'` before it if a spreadsheet would take it for a formula.
-fn neutral(text: &str) -> String {
+pub(super) fn neutral(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")
     } else {

@@ -1,7 +1,9 @@
-//! Pure. The outcome of a run, for the eyes of the tenant and the admin: the RUN document, the receipt, the error file, the roster as a file.
+//! Pure. The outcome of a run, for the eyes of the tenant and the admin: the RUN document, the receipt, the error file, the roster as a file;
+//! and the report of a batch of photos.
 
 pub mod error_file;
 pub mod findings;
+pub mod photos;
 pub mod receipt;
 pub mod roster;
 pub mod run;

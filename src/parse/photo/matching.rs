@@ -333,21 +333,21 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_thousand_of_each_take_no_time_even_if_all_are_called_the_same() {
-        let ids: Vec<String> = (0..100_000).map(|number| format!("E{number:06}")).collect();
+    fn lists_are_not_quadratic_even_if_all_are_called_the_same() {
+        let ids: Vec<String> = (0..20_000).map(|number| format!("E{number:06}")).collect();
         let files: Vec<String> = ids.iter().map(|id| format!("/images/{id}.JPG")).collect();
         let people: Vec<_> = ids.iter().map(|id| person(id, "")).collect();
         let photos: Vec<_> = files.iter().map(String::as_str).collect();
         let start = std::time::Instant::now();
-        assert_eq!(match_photos(&people, &photos).matched.len(), 100_000);
+        assert_eq!(match_photos(&people, &photos).matched.len(), 20_000);
         let same: Vec<_> = ids.iter().map(|id| person(id, "same.jpg")).collect();
-        let matches = match_photos(&same, &vec!["same.jpg"; 100_000]);
-        assert_eq!(matches.ambiguous.len(), 100_000);
+        let matches = match_photos(&same, &vec!["same.jpg"; 20_000]);
+        assert_eq!(matches.ambiguous.len(), 20_000);
         assert!(matches.orphans.is_empty());
         let same_id: Vec<_> = ids.iter().map(|_| person("same", "")).collect();
-        let matches = match_photos(&same_id, &vec!["same.jpg"; 100_000]);
-        assert_eq!(matches.ambiguous.len(), 100_000);
-        // An unoptimised build on a busy machine; a release takes a tenth of a second.
+        let matches = match_photos(&same_id, &vec!["same.jpg"; 20_000]);
+        assert_eq!(matches.ambiguous.len(), 20_000);
+        // Seconds in an unoptimised build on a busy machine; minutes if each were compared with each.
         assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 }
