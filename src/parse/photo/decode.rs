@@ -32,7 +32,7 @@ pub(super) enum DecodeError {
 }
 
 /// Decodes the picture of this outline.
-pub(super) fn decode(outline: &Outline, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
+pub(super) fn decode(outline: &Outline<'_>, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
     if outline.width > MAX_SIDE || outline.height > MAX_SIDE {
         return Err(DecodeError::TooLarge);
     }
@@ -48,7 +48,7 @@ pub(super) fn decode(outline: &Outline, bytes: &[u8]) -> Result<DynamicImage, De
     }
 }
 
-fn jpeg(outline: &Outline, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
+fn jpeg(outline: &Outline<'_>, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
     let pixels = u64::from(outline.width) * u64::from(outline.height);
     let channels = u64::from(outline.channels);
     // A picture in several passes is kept as coefficients of two bytes until the last one.

@@ -74,7 +74,7 @@ pub(super) fn is_scan(marker: u8) -> bool {
     marker == START_OF_SCAN
 }
 
-pub(super) fn outline(bytes: &[u8]) -> Outline {
+pub(super) fn outline(bytes: &[u8]) -> Outline<'_> {
     let mut outline = Outline::new(PhotoFormat::Jpeg);
     for Segment { marker, data, end } in segments(bytes) {
         match marker {
@@ -85,9 +85,7 @@ pub(super) fn outline(bytes: &[u8]) -> Outline {
             }
             0xe1 => {
                 // The first one counts; a camera puts others into previews.
-                if let Some(tiff) = data.strip_prefix(b"Exif\0\0").filter(|_| !outline.has_exif) {
-                    outline.take_exif(tiff);
-                }
+                outline.exif = outline.exif.or(data.strip_prefix(b"Exif\0\0"));
             }
             END_OF_IMAGE => {
                 outline.end = Some(end);

@@ -83,10 +83,10 @@ pub const HEAD_BYTES: usize = 128 * 1024;
 
 /// Names the photo that begins with `head`; none if it is no photo or if its size is not among those bytes.
 pub fn identify(head: &[u8]) -> Option<Photo> {
-    outline::outline(head).map(|it| it.photo())
+    outline::without_exif(head).map(|it| it.photo())
 }
 
-impl Outline {
+impl Outline<'_> {
     fn photo(&self) -> Photo {
         Photo {
             format: self.format,
@@ -144,7 +144,7 @@ pub fn examine(file_name: &str, bytes: &[u8], wish: Wish) -> Examined {
         .into_iter()
         .collect();
     let advice = advice(&outline, bytes);
-    let is_to_conform = wish == Wish::Conform && (!advice.is_empty() || outline.has_exif);
+    let is_to_conform = wish == Wish::Conform && (!advice.is_empty() || outline.exif.is_some());
     let conformed = if is_to_conform {
         catch_unwind(AssertUnwindSafe(|| {
             conform::conform(picture, outline.orientation)
@@ -222,7 +222,7 @@ fn other_kind(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-fn undecodable(error: DecodeError, outline: &Outline) -> Finding {
+fn undecodable(error: DecodeError, outline: &Outline<'_>) -> Finding {
     match error {
         DecodeError::TooLarge => Finding::file(
             code::PHOTO_TOO_LARGE,
@@ -275,7 +275,7 @@ fn wrong_extension(file_name: &str, format: PhotoFormat) -> Option<Finding> {
 }
 
 /// What is not as it should be in a picture that is whole.
-fn advice(outline: &Outline, bytes: &[u8]) -> Vec<Finding> {
+fn advice(outline: &Outline<'_>, bytes: &[u8]) -> Vec<Finding> {
     let mut advice = Vec::new();
     let mut tell = |severity, code, message: String, remedy: &str| {
         advice.push(Finding::file(code, message, remedy).with_severity(severity));
@@ -348,7 +348,7 @@ fn advice(outline: &Outline, bytes: &[u8]) -> Vec<Finding> {
     advice
 }
 
-fn as_it_should_be_now(outline: &Outline) -> Finding {
+fn as_it_should_be_now(outline: &Outline<'_>) -> Finding {
     let (width, height) = outline.upright();
     Finding::file(
         code::PHOTO_CONFORMED,

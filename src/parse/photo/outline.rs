@@ -10,14 +10,15 @@ const PNG_MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 /// What is known before anything is decoded.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Outline {
+pub(super) struct Outline<'a> {
     pub(super) format: PhotoFormat,
     /// As stored, in pixels.
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) density: Option<Density>,
     pub(super) orientation: Orientation,
-    pub(super) has_exif: bool,
+    /// From the byte order on.
+    pub(super) exif: Option<&'a [u8]>,
     pub(super) is_animated: bool,
     /// Of a JPEG: its channels, and whether it comes in several passes.
     pub(super) channels: u8,
@@ -26,7 +27,7 @@ pub(super) struct Outline {
     pub(super) end: Option<usize>,
 }
 
-impl Outline {
+impl Outline<'_> {
     pub(super) fn new(format: PhotoFormat) -> Self {
         Self {
             format,
@@ -34,7 +35,7 @@ impl Outline {
             height: 0,
             density: None,
             orientation: Orientation::default(),
-            has_exif: false,
+            exif: None,
             is_animated: false,
             channels: 3,
             is_progressive: false,
@@ -43,14 +44,15 @@ impl Outline {
     }
 
     /// Takes what EXIF says where the format itself has not said it.
-    pub(super) fn take_exif(&mut self, tiff: &[u8]) {
-        let Exif {
-            density,
-            orientation,
-        } = density::exif(tiff);
-        self.has_exif = true;
-        self.orientation = orientation;
-        self.density = self.density.or(density);
+    fn read_exif(&mut self) {
+        if let Some(tiff) = self.exif {
+            let Exif {
+                density,
+                orientation,
+            } = density::exif(tiff);
+            self.orientation = orientation;
+            self.density = self.density.or(density);
+        }
     }
 
     /// Width and height as they are seen.
@@ -77,7 +79,14 @@ pub(super) fn format(bytes: &[u8]) -> Option<PhotoFormat> {
 }
 
 /// The outline of the photo in `bytes`; none if it is no photo, or if its size does not stand in them.
-pub(super) fn outline(bytes: &[u8]) -> Option<Outline> {
+pub(super) fn outline(bytes: &[u8]) -> Option<Outline<'_>> {
+    let mut outline = without_exif(bytes)?;
+    outline.read_exif();
+    Some(outline)
+}
+
+/// The outline without what EXIF says of it, which a crate of others reads: for the process that is not to meet hostile bytes.
+pub(super) fn without_exif(bytes: &[u8]) -> Option<Outline<'_>> {
     let outline = match format(bytes)? {
         PhotoFormat::Jpeg => jpeg::outline(bytes),
         PhotoFormat::Png => png(bytes),
@@ -86,7 +95,7 @@ pub(super) fn outline(bytes: &[u8]) -> Option<Outline> {
     (outline.width > 0 && outline.height > 0).then_some(outline)
 }
 
-fn png(bytes: &[u8]) -> Outline {
+fn png(bytes: &[u8]) -> Outline<'_> {
     let mut outline = Outline::new(PhotoFormat::Png);
     let mut at = PNG_MAGIC.len();
     while let Some((kind, data)) = png_chunk(bytes, at) {
@@ -99,7 +108,7 @@ fn png(bytes: &[u8]) -> Outline {
                 let said = u32_be(data, 0).zip(u32_be(data, 4));
                 outline.density = said.and_then(|(x, y)| Density::per_metre(x, y));
             }
-            b"eXIf" => outline.take_exif(data),
+            b"eXIf" => outline.exif = Some(data),
             b"acTL" => outline.is_animated = true,
             _ => {}
         }
@@ -124,7 +133,7 @@ fn bmp_header(bytes: &[u8]) -> Option<u32> {
     u32_le(bytes, 14).filter(|length| [12, 16, 40, 52, 56, 64, 108, 124].contains(length))
 }
 
-fn bmp(bytes: &[u8]) -> Option<Outline> {
+fn bmp(bytes: &[u8]) -> Option<Outline<'_>> {
     let header = bmp_header(bytes)?;
     let mut outline = Outline::new(PhotoFormat::Bmp);
     if header == 12 {
@@ -159,7 +168,7 @@ fn bmp(bytes: &[u8]) -> Option<Outline> {
 /// Where the pixels end.
 fn bmp_end(
     bytes: &[u8],
-    outline: &Outline,
+    outline: &Outline<'_>,
     bits: u64,
     compression: u32,
     data: u32,

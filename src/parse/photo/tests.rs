@@ -460,7 +460,7 @@ fn assert_as_it_should_be(bytes: &[u8], name: &str) {
     let outline = outline::outline(bytes).unwrap();
     assert!(outline.density.unwrap().is(72.0), "{name}");
     assert!(
-        !outline.has_exif && !bytes.windows(4).any(|it| it == b"Exif"),
+        outline.exif.is_none() && !bytes.windows(4).any(|it| it == b"Exif"),
         "{name}"
     );
     assert_eq!(outline.end, Some(bytes.len()), "{name}");
