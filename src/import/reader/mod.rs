@@ -1,0 +1,238 @@
+//! Reading in a child process: the parent's side, and the child's first steps.
+//!
+//! A hostile workbook can make its reader abort, hang or ask for any amount of memory. So each file is read by a child of the same program
+//! that lives for this one file, with limits that it sets on itself before it looks at the first byte. It has the file as stdin, writes
+//! frames to stdout and has no environment. The parent believes nothing of what it writes; however it ends, the daemon goes on.
+
+mod blame;
+mod frames;
+mod inside;
+mod restrict;
+mod watch;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::getpid;
+use serde::{Deserialize, Serialize};
+use tokio::process::ChildStderr;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::failpoint::{self, Point};
+use crate::import::child::Running;
+use crate::parse::agreement::Agreement;
+use crate::parse::finding::Finding;
+use crate::parse::limits::ReadLimits;
+
+use blame::blame;
+pub use frames::Frames;
+use frames::Last;
+pub use inside::child_main;
+use watch::{Cut, End, beside, watch};
+
+/// First argument of the child.
+pub const CHILD_COMMAND: &str = "read-child";
+/// The child could not read its input or limit itself: our fault, not the file's.
+const OUR_FAULT: u8 = 74;
+/// A child may use its time on a third of a core: beyond that the machine is at fault.
+const PATIENCE: u32 = 3;
+
+/// What a child is told.
+#[derive(Debug, Serialize, Deserialize)]
+struct Request {
+    limits: ReadLimits,
+    agreement: Agreement,
+}
+
+/// Starts a child for each file.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    program: PathBuf,
+    limits: ReadLimits,
+}
+
+/// How a reading ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The file was read to its end.
+    Complete { rows: u64 },
+    /// The file is refused: by the child, or because the child died, took too long or made no sense.
+    Refused(Finding),
+    /// Whoever consumed the frames stopped before the last one.
+    Abandoned,
+}
+
+/// Our side failed, not the file: try again later.
+#[derive(Debug, thiserror::Error)]
+pub enum ReaderError {
+    #[error("the reader could not be started")]
+    Start(#[source] io::Error),
+    #[error("the reader could not be waited for")]
+    Wait(#[source] io::Error),
+    #[error("the reader could not read the file or limit itself")]
+    Child,
+    /// Its memory is limited, so a kill is not the file's doing: an operator did it, a service manager that stops the daemon, or the kernel on a machine
+    /// that has less memory than `import_memory` promises.
+    #[error(
+        "the reader was ended by signal {signal} from outside: by a person, by whatever stops this service, or because the machine ran out of memory"
+    )]
+    Killed { signal: i32 },
+    /// It used less CPU time than it may, so it waited for something: a busy machine, a disk that hangs, or us.
+    #[error(
+        "the reader did not come to its end within {0:?}: the machine is too busy, or the disk hangs"
+    )]
+    Stalled(Duration),
+    #[error("what consumes the rows has panicked")]
+    Consumer(#[source] tokio::task::JoinError),
+}
+
+impl Reader {
+    /// A reader that runs `program`, which is to call [`child_main`] when its first argument is [`CHILD_COMMAND`].
+    pub fn new(program: PathBuf, limits: ReadLimits) -> Self {
+        Self { program, limits }
+    }
+
+    /// The same program with other limits.
+    #[must_use]
+    pub fn with(&self, limits: ReadLimits) -> Self {
+        Self::new(self.program.clone(), limits)
+    }
+
+    /// Reads `file` in a child; `consume` gets what is in it on the blocking pool. Dropping the future kills the child.
+    pub async fn read<T, F>(
+        &self,
+        file: File,
+        agreement: Agreement,
+        consume: F,
+    ) -> Result<(T, Ending), ReaderError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Frames) -> T + Send + 'static,
+    {
+        let most = self.limits.time.saturating_mul(PATIENCE);
+        let deadline = Instant::now() + most;
+        let (pipe, theirs) = UnixStream::pair().map_err(ReaderError::Start)?;
+        let cut = Cut(pipe.try_clone().map_err(ReaderError::Start)?);
+        let (mut child, stderr) = self
+            .start(file, agreement, theirs)
+            .map_err(ReaderError::Start)?;
+        failpoint::pass_async(Point::ChildStarted)
+            .await
+            .map_err(ReaderError::Start)?;
+        let limits = self.limits;
+        let heard_enough = CancellationToken::new();
+        let done = heard_enough.clone().drop_guard();
+        let mut reading = tokio::task::spawn_blocking(move || {
+            let _done = done;
+            let mut frames = Frames::new(pipe, &limits);
+            let consumed = consume(&mut frames);
+            (consumed, frames.finish())
+        });
+        let work = async {
+            let end = watch(&mut child, deadline, &heard_enough, &cut).await;
+            let read = timeout_at(deadline, &mut reading).await;
+            // Someone else may hold the other end and say nothing: then this is what ends the reading.
+            drop(cut);
+            let read = match read {
+                Ok(read) => read,
+                Err(_) => reading.await,
+            };
+            (read, end)
+        };
+        let ((read, end), said) = beside(stderr, work).await;
+        let (consumed, last) = read.map_err(ReaderError::Consumer)?;
+        failpoint::pass_async(Point::RecordsRead)
+            .await
+            .map_err(ReaderError::Wait)?;
+        if !said.is_empty() {
+            tracing::debug!(said = %said.escape_debug(), "the reader said something");
+        }
+        let ending = match (last, end.map_err(ReaderError::Wait)?) {
+            (Some(Last::End(ending)), _) => ending,
+            (_, End::Status(status)) if status.code() == Some(i32::from(OUR_FAULT)) => {
+                return Err(ReaderError::Child);
+            }
+            (None, _) => Ending::Abandoned,
+            (Some(Last::Cut), End::TimedOut) => return Err(ReaderError::Stalled(most)),
+            (Some(Last::Cut), End::Status(status)) => {
+                tracing::debug!(?status, "the reader ended before the file");
+                Ending::Refused(blame(status, &said, &self.limits)?)
+            }
+        };
+        Ok((consumed, ending))
+    }
+
+    /// A socket is its stdout and not a pipe, because a socket can be shut down under the one who reads from it.
+    fn start(
+        &self,
+        file: File,
+        agreement: Agreement,
+        stdout: UnixStream,
+    ) -> io::Result<(Running, ChildStderr)> {
+        let request = serde_json::to_string(&Request {
+            limits: self.limits,
+            agreement,
+        })?;
+        let mut command = Command::new(&self.program);
+        command
+            .arg0("rosterd")
+            .arg(CHILD_COMMAND)
+            .arg(request)
+            .arg(getpid().as_raw_pid().to_string())
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(file))
+            .stdout(Stdio::from(OwnedFd::from(stdout)))
+            .stderr(Stdio::piped());
+        Running::start(&mut command, |child| {
+            let stderr = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
+            ChildStderr::from_std(stderr)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::finding::code;
+
+    async fn read_with(program: &str) -> Result<(usize, Ending), ReaderError> {
+        let reader = Reader::new(PathBuf::from(program), ReadLimits::default());
+        let file = File::open("/dev/null").unwrap();
+        let read = reader.read(file, Agreement::default(), |frames| frames.count());
+        read.await
+    }
+
+    #[tokio::test]
+    async fn a_child_that_ends_without_a_word_refuses_the_file() {
+        let (frames, ending) = read_with("/bin/false").await.unwrap();
+        assert_eq!(frames, 0);
+        assert!(
+            matches!(&ending, Ending::Refused(finding) if finding.code == code::READER_DIED),
+            "{ending:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_child_that_talks_nonsense_refuses_the_file() {
+        let (frames, ending) = read_with("/bin/echo").await.unwrap();
+        assert_eq!(frames, 0);
+        assert!(
+            matches!(&ending, Ending::Refused(finding) if finding.code == code::READER_GARBAGE),
+            "{ending:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_child_that_does_not_start_is_our_fault() {
+        let failed = read_with("/nowhere/rosterd").await;
+        assert!(matches!(failed, Err(ReaderError::Start(_))), "{failed:?}");
+    }
+}
