@@ -130,8 +130,17 @@ pub fn pass_async(_: Point) -> std::future::Ready<std::io::Result<()>> {
     std::future::ready(Ok(()))
 }
 
+/// In the child that reads a file: does what a taken-over child might do, if the file asks for it. Only where there are fail points.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+pub const fn misbehave(_: &std::fs::File) -> std::io::Result<()> {
+    Ok(())
+}
+
 #[cfg(feature = "failpoints")]
 pub use armed::{pass, pass_async};
+#[cfg(feature = "failpoints")]
+pub use misdeeds::misbehave;
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -303,5 +312,68 @@ mod armed {
                 assert!(Rule::parse(bad).is_none(), "{bad}");
             }
         }
+    }
+}
+
+/// What a child might do that a file has taken over. The file begins with `rosterd-misdeed:` and the name of one.
+#[cfg(feature = "failpoints")]
+mod misdeeds {
+    use std::fs::File;
+    use std::io;
+    use std::net::UdpSocket;
+    use std::os::unix::fs::FileExt as _;
+    use std::os::unix::net::UnixStream;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
+    /// Carries it out. An error says that it was not prevented from trying.
+    pub fn misbehave(file: &File) -> io::Result<()> {
+        let mut begin = [0; 64];
+        let length = file.read_at(&mut begin, 0)?;
+        let begin = String::from_utf8_lossy(begin.get(..length).unwrap_or_default());
+        let mut words = begin.split_whitespace();
+        if words.next() != Some("rosterd-misdeed:") {
+            return Ok(());
+        }
+        match words.next().unwrap_or_default() {
+            "open" => drop(File::open("/etc/passwd")),
+            "write" => drop(File::create("/tmp/rosterd-misdeed")),
+            "look" => drop(std::fs::metadata("/etc/passwd")),
+            "list" => drop(std::fs::read_dir("/")),
+            "remove" => drop(std::fs::remove_file("/tmp/rosterd-misdeed")),
+            "connect" => drop(UnixStream::connect("/tmp/rosterd-misdeed")),
+            "send" => drop(UdpSocket::bind("127.0.0.1:0")),
+            "exec" => drop(Command::new("/bin/true").exec()),
+            "fork" => drop(Command::new("/bin/true").spawn()),
+            "thread" => drop(std::thread::Builder::new().spawn(|| ())),
+            "signal" => drop(rustix::process::kill_process(
+                rustix::process::getpid(),
+                rustix::process::Signal::TERM,
+            )),
+            "panic" => return Err(io::Error::other(oops().to_string())),
+            "overflow" => return Err(io::Error::other(deeper(0).to_string())),
+            "memory" => drop(std::hint::black_box(vec![1_u8; 1 << 30])),
+            "small-memory" => {
+                let mut held: Vec<Box<[u8; 1000]>> = Vec::new();
+                loop {
+                    held.push(Box::new(std::hint::black_box([1; 1000])));
+                }
+            }
+            other => return Err(io::Error::other(format!("no such misdeed: {other}"))),
+        }
+        Err(io::Error::other("nothing has prevented it"))
+    }
+
+    fn oops() -> usize {
+        let none: [u8; 0] = std::hint::black_box([]);
+        1 / none.len()
+    }
+
+    fn deeper(depth: u64) -> u64 {
+        let ballast = std::hint::black_box([depth; 512]);
+        if std::hint::black_box(depth) == u64::MAX {
+            return 0;
+        }
+        deeper(depth + 1) + ballast.iter().sum::<u64>()
     }
 }

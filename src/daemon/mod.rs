@@ -32,6 +32,7 @@ use uses::UseWriter;
 use crate::config::{Config, ConfigError};
 use crate::db::Db;
 use crate::import::Importer;
+use crate::import::reader::{self, Reader};
 use crate::intake::{self, Intake};
 use crate::listen::accept::Door;
 use crate::listen::front::Front;
@@ -111,6 +112,7 @@ pub async fn serve(file: &Path, config: Config) -> anyhow::Result<()> {
 struct Daemon {
     settings: Live<Config>,
     db: Db,
+    reader: Reader,
     control: Tasks,
     sessions: Tasks,
     intake: Tasks,
@@ -139,6 +141,7 @@ impl Daemon {
 
         let wake = Arc::new(Notify::new());
         let importer = Arc::clone(&core.importer);
+        let reader = importer.reader.clone();
         let worker = Worker {
             db: core.db.clone(),
             clock: Arc::clone(&core.clock),
@@ -210,9 +213,12 @@ impl Daemon {
         let reloading = reloader.serve(hangup, asked, control.draining().clone());
         control.spawn_vital("reload", reloading);
         socket.serve(&control, answers);
+        warn_of_open_jail();
+        reader.keep_spare();
         Ok(Self {
             settings,
             db: core.db,
+            reader,
             control,
             sessions,
             intake: collecting,
@@ -253,6 +259,7 @@ impl Daemon {
                 tracing::error!("some tasks did not end");
             }
         }
+        self.reader.dismiss_spare();
         self.db.close().await;
         tracing::info!("stopped");
         anyhow::ensure!(
@@ -291,6 +298,17 @@ impl Daemon {
             () = self.workers.failed() => {}
             () = self.web.failed() => {}
         }
+    }
+}
+
+/// What keeps a hostile file in its place is the kernel's, and not every kernel has all of it.
+fn warn_of_open_jail() {
+    let missing = reader::missing();
+    if !missing.is_empty() {
+        tracing::warn!(
+            missing = missing.join(", "),
+            "this kernel cannot lock in the processes that read files as well as others do; their limits on memory and time hold all the same"
+        );
     }
 }
 

@@ -188,6 +188,8 @@ pub mod code {
         READER_TIMEOUT = "reader-timeout";
         /// The reader ended before the file did: it wanted more memory than allowed, or the file broke it. Refuses the file.
         READER_DIED = "reader-died";
+        /// The file made its reader attempt what reading never needs, such as opening another file. Refuses the file.
+        READER_CONTAINED = "reader-contained";
         /// The reader's answer made no sense. Refuses the file.
         READER_GARBAGE = "reader-garbage";
     }

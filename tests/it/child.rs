@@ -72,7 +72,7 @@ impl Stage {
     }
 
     fn reader(&self) -> Reader {
-        Reader::new(test_file("it/clients/child.sh"), self.limits)
+        Reader::new(test_file("it/clients/child.py"), self.limits)
     }
 
     fn script(&self, script: &str) -> std::fs::File {
@@ -326,13 +326,38 @@ async fn a_file_that_takes_too_much_cpu_is_refused_for_that() {
     panic!("the machine is too busy");
 }
 
-/// The reader that a daemon has started.
+/// Every child that a daemon has.
+fn children_of(daemon: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{daemon}/task"));
+    let tasks = tasks.into_iter().flatten().map_while(Result::ok);
+    let mut children = Vec::new();
+    for task in tasks {
+        let listed = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        children.extend(
+            listed
+                .split_whitespace()
+                .filter_map(|id| id.parse::<u32>().ok()),
+        );
+    }
+    children
+}
+
+/// The reader of a daemon that has got a file: one that waits may still write files.
 fn reader_of(daemon: u32) -> Option<u32> {
-    let tasks = std::fs::read_dir(format!("/proc/{daemon}/task")).ok()?;
-    tasks
-        .map_while(Result::ok)
-        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
-        .find_map(|children| children.split_whitespace().next()?.parse().ok())
+    children_of(daemon).into_iter().find(|child| {
+        std::fs::read_to_string(format!("/proc/{child}/limits"))
+            .is_ok_and(|limits| limits.contains("Max file size             0"))
+    })
+}
+
+/// The reader that a daemon has started ahead: it has given itself those limits that need no file.
+fn spare_of(daemon: u32) -> Option<u32> {
+    children_of(daemon).into_iter().find(|child| {
+        std::fs::read_to_string(format!("/proc/{child}/limits")).is_ok_and(|limits| {
+            limits.contains("Max open files            8 ")
+                && limits.contains("Max file size             unlimited")
+        })
+    })
 }
 
 /// Delivers a file that takes a while, and returns its delivery and the process that reads it, stopped.
@@ -341,12 +366,7 @@ fn stopped_in_the_midst(daemon: &Daemon) -> (String, u32) {
         .sender("acme")
         .upload("/data/employees.csv", Staff::of(30_000).csv())
         .succeeded();
-    let reader = wait_for("a reader", || {
-        let reader = reader_of(daemon.process_id())?;
-        // Before it is itself it is a copy of the daemon.
-        let words = std::fs::read_to_string(format!("/proc/{reader}/cmdline")).ok()?;
-        words.contains("read-child").then_some(reader)
-    });
+    let reader = wait_for("a reader", || reader_of(daemon.process_id()));
     signal(reader, rustix::process::Signal::STOP);
     (reply.delivery(), reader)
 }
@@ -376,6 +396,18 @@ fn a_reader_ends_with_a_daemon_that_was_killed_and_the_file_is_imported_later() 
     daemon.outcome_of(&delivery).came_to("applied");
 }
 
+/// Starts a reader, gives it its order, says its process id, and takes nothing of what it sends.
+const PARENT: &str = "
+import os, socket, subprocess, sys
+program, request, file = sys.argv[1:]
+ours, theirs = socket.socketpair()
+child = subprocess.Popen([program, 'read-child', str(os.getpid())], stdin=theirs, stdout=theirs)
+length = len(request).to_bytes(4, 'little')
+socket.send_fds(ours, [length + request.encode()], [os.open(file, os.O_RDONLY)])
+print(child.pid, flush=True)
+child.wait()
+";
+
 /// One that would notice nothing by itself, because it reads for minutes before it writes a word.
 #[test]
 fn a_reader_ends_with_its_parent() {
@@ -384,11 +416,13 @@ fn a_reader_ends_with_its_parent() {
     std::fs::write(&file, ",\n".repeat(20_000)).unwrap();
     let endless = std::fs::File::options().write(true).open(&file).unwrap();
     endless.set_len(1 << 40).unwrap();
-    let mut parent = std::process::Command::new("/bin/sh")
-        .arg("-c")
-        .arg(r#""$0" read-child "$1" $$ <"$2" & echo $!; wait"#)
-        .arg(env!("CARGO_BIN_EXE_rosterd"))
-        .arg(serde_json::to_string(&ReadLimits::default()).unwrap())
+    let request = serde_json::json!({
+        "limits": ReadLimits::default(),
+        "agreement": Agreement::default(),
+    });
+    let mut parent = std::process::Command::new("python3")
+        .args(["-c", PARENT, env!("CARGO_BIN_EXE_rosterd")])
+        .arg(request.to_string())
         .arg(&file)
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -400,7 +434,7 @@ fn a_reader_ends_with_its_parent() {
     let reader: u32 = line.trim().parse().unwrap();
     wait_until("a reader that reads", || {
         std::fs::read_to_string(format!("/proc/{reader}/limits"))
-            .is_ok_and(|limits| limits.contains("Max core file size        0"))
+            .is_ok_and(|limits| limits.contains("Max file size             0"))
     });
     assert!(runs(reader));
     parent.kill().unwrap();
@@ -429,4 +463,124 @@ fn readings_leave_no_process_and_no_descriptor_behind() {
     wait_until("descriptors that were closed", || {
         descriptors() <= before + 5
     });
+}
+
+fn spare(daemon: &Daemon) -> u32 {
+    wait_for("a reader that was started ahead", || {
+        spare_of(daemon.process_id())
+    })
+}
+
+#[test]
+fn a_reader_is_started_ahead_and_used_once() {
+    let daemon = Daemon::start([Tenant::named("acme")]);
+    let first = spare(&daemon);
+    let (delivery, reader) = stopped_in_the_midst(&daemon);
+    assert_eq!(reader, first, "the one that was there has got the file");
+    let second = spare(&daemon);
+    assert_ne!(second, first);
+    signal(reader, rustix::process::Signal::CONT);
+    daemon.outcome_of(&delivery).came_to("applied");
+    gone(first);
+    assert_eq!(spare(&daemon), second, "it waits on");
+}
+
+#[test]
+fn a_reader_that_has_died_while_it_waited_is_replaced() {
+    let daemon = Daemon::start([Tenant::named("acme")]);
+    let first = spare(&daemon);
+    signal(first, rustix::process::Signal::KILL);
+    gone(first);
+    daemon
+        .deliver("acme", "/data/employees.csv", Staff::of(10).csv())
+        .came_to("applied");
+    assert_ne!(spare(&daemon), first);
+}
+
+#[test]
+fn a_reader_that_waits_ends_with_its_daemon() {
+    let mut daemon = Daemon::start([Tenant::named("acme")]);
+    let first = spare(&daemon);
+    daemon.kill();
+    gone(first);
+    daemon.start_again();
+    let second = spare(&daemon);
+    drop(daemon);
+    gone(second);
+}
+
+/// Each program has its own way to fail, which tells which of them had the file.
+#[tokio::test]
+async fn a_reader_that_waits_is_not_used_when_its_program_was_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("program");
+    // By another process: a program that this one has open while it forks could not be run.
+    let put = |code: u8| {
+        let script = format!("#!/bin/sh\nhead -c 4 >/dev/null\nexit {code}\n");
+        let status = std::process::Command::new("/bin/sh")
+            .args([
+                "-c",
+                r#"printf %s "$1" >"$0.new"; chmod 700 "$0.new"; mv "$0.new" "$0""#,
+            ])
+            .args([program.as_os_str(), script.as_ref()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
+    let reader = Reader::new(program.clone(), ReadLimits::default());
+    let read = async || {
+        let file = tempfile::tempfile().unwrap();
+        reader.read(file, Agreement::default(), count).await
+    };
+    put(0);
+    reader.keep_spare();
+    refused(read().await, code::READER_DIED);
+    // Its like is started ahead again.
+    put(74);
+    let read = read().await;
+    assert!(matches!(read, Err(ReaderError::Child)), "{read:?}");
+    reader.dismiss_spare();
+}
+
+/// Asks the real child to do what only a child that was taken over does.
+async fn misdeed(name: &str) -> Result<(usize, Ending), ReaderError> {
+    let mut file = tempfile::tempfile().unwrap();
+    writeln!(file, "rosterd-misdeed: {name} ").unwrap();
+    file.rewind().unwrap();
+    let reader = Reader::new(env!("CARGO_BIN_EXE_rosterd").into(), ReadLimits::default());
+    reader.read(file, Agreement::default(), count).await
+}
+
+#[tokio::test]
+async fn a_reader_that_reaches_out_is_ended() {
+    for name in [
+        "open", "write", "look", "list", "remove", "connect", "send", "exec", "fork", "thread",
+        "signal",
+    ] {
+        match misdeed(name).await {
+            Ok((0, Ending::Refused(finding))) => {
+                assert_eq!(finding.code, code::READER_CONTAINED, "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+}
+
+/// The way out of a program that breaks asks the kernel for more than reading does.
+#[tokio::test]
+async fn a_reader_that_breaks_by_itself_is_told_from_one_that_reaches_out() {
+    for (name, words) in [
+        ("panic", "damaged"),
+        ("overflow", "damaged"),
+        ("memory", "more memory"),
+        ("small-memory", "more memory"),
+    ] {
+        match misdeed(name).await {
+            Ok((0, Ending::Refused(finding))) => {
+                assert_eq!(finding.code, code::READER_DIED, "{name}");
+                assert!(finding.message.contains(words), "{name}: {finding:?}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
 }

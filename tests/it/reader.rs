@@ -10,6 +10,7 @@ use rosterd::parse::limits::ReadLimits;
 use rosterd::parse::wire::Frame;
 
 use crate::forge::workbook;
+use crate::harness::test_file;
 
 fn reader(limits: ReadLimits) -> Reader {
     Reader::new(PathBuf::from(env!("CARGO_BIN_EXE_rosterd")), limits)
@@ -36,6 +37,13 @@ async fn a_good_file_is_read_to_its_end() {
     assert_eq!((frames, ending), (3, Ending::Complete { rows: 2 }));
     let (frames, ending) = read(&workbook::good(), ReadLimits::default()).await;
     assert_eq!((frames, ending), (2, Ending::Complete { rows: 1 }));
+    let old = std::fs::read(test_file("fixtures/staff.xls")).unwrap();
+    let (frames, ending) = read(&old, ReadLimits::default()).await;
+    assert!(frames > 2, "{frames}");
+    assert!(
+        matches!(ending, Ending::Complete { rows: 2.. }),
+        "{ending:?}"
+    );
 }
 
 #[tokio::test]

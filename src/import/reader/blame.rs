@@ -10,13 +10,12 @@ use crate::parse::finding::{Finding, code};
 use crate::parse::limits::ReadLimits;
 
 /// Signals that a process sends to itself, so to say: the file has broken it.
-const BROKEN: [Signal; 8] = [
+const BROKEN: [Signal; 7] = [
     Signal::ABORT,
     Signal::BUS,
     Signal::FPE,
     Signal::ILL,
     Signal::SEGV,
-    Signal::SYS,
     Signal::TRAP,
     Signal::XFSZ,
 ];
@@ -33,6 +32,16 @@ pub(super) fn blame(
             code::READER_TIMEOUT,
             "Reading this file took longer than allowed, so it was stopped.",
             "Send fewer rows, or export CSV (UTF-8), which is read fastest; or have `import_time` under [limits] raised.",
+        ));
+    }
+    if by(Signal::SYS) {
+        tracing::warn!(
+            "a file has tried to make its reader do what no reader does, and its reader was ended: take whoever sent it for attacked; the kernel's audit log has the system call (type=1326)"
+        );
+        return Ok(Finding::file(
+            code::READER_CONTAINED,
+            "Reading this file made the reader attempt something that reading never needs, so it was stopped.",
+            "Have the computer that it comes from checked for malware, and export the file anew.",
         ));
     }
     // A child that lies here only chooses the other text.

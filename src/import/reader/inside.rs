@@ -1,17 +1,20 @@
 //! The child's side: its whole life.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write as _};
-use std::os::fd::AsFd as _;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
-use crate::import::reader::restrict::restrict;
-use crate::import::reader::{OUR_FAULT, Request};
+use crate::failpoint;
+use crate::import::reader::order::Order;
+use crate::import::reader::{OUR_FAULT, jail, restrict};
 use crate::parse::read::read;
 
-/// The whole life of the child: limits itself, reads stdin, writes frames to stdout. `arguments` are what the parent gave behind [`super::CHILD_COMMAND`].
+/// The whole life of the child: waits for its order at stdin, limits itself, reads the file, writes frames to stdout. `arguments` are what the parent
+/// gave behind [`super::CHILD_COMMAND`].
 pub fn child_main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     // The message of a panic may hold what stands in a cell; its place does not.
     std::panic::set_hook(Box::new(|panic| {
@@ -19,8 +22,7 @@ pub fn child_main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
             say(&format!("panicked at {place}"));
         }
     }));
-    let [request, parent] = [arguments.next(), arguments.next()].map(Option::unwrap_or_default);
-    match child(&request, &parent) {
+    match child(&arguments.next().unwrap_or_default()) {
         Ok(()) => ExitCode::SUCCESS,
         // The parent has heard enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -31,15 +33,35 @@ pub fn child_main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-fn child(request: &str, parent: &str) -> io::Result<()> {
-    let Request { limits, agreement } = serde_json::from_str(request)?;
+fn child(parent: &str) -> io::Result<()> {
     end_with(parent)?;
-    // Files and not the library's own handles: those would look for line ends, and cannot seek.
-    let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    restrict(&limits)?;
-    let output = BufWriter::with_capacity(64 * 1024, output);
-    read(input, &limits, &agreement, output)
+    restrict::ahead()?;
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let Order {
+        request,
+        file,
+        scratch: _,
+    } = Order::receive(&socket)?;
+    restrict::for_reading(&request.limits, 0)?;
+    jail::lock_in()?;
+    failpoint::misbehave(&file)?;
+    let output = BufWriter::with_capacity(64 * 1024, File::from(OwnedFd::from(socket)));
+    read(Input(file), &request.limits, &request.agreement, output)
+}
+
+/// Bytes and nothing else: the library asks a [`File`] for more, with calls that the jail does not allow.
+struct Input(File);
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Seek for Input {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
 }
 
 /// Ends this process when its parent ends, however that happens. The signal comes at the end of the thread that started this process, which is one

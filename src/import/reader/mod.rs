@@ -1,32 +1,28 @@
 //! Reading in a child process: the parent's side, and the child's first steps.
 //!
 //! A hostile workbook can make its reader abort, hang or ask for any amount of memory. So each file is read by a child of the same program
-//! that lives for this one file, with limits that it sets on itself before it looks at the first byte. It has the file as stdin, writes
-//! frames to stdout and has no environment. The parent believes nothing of what it writes; however it ends, the daemon goes on.
+//! that lives for this one file, with limits that it sets on itself, and locked in, before it looks at the first byte. It gets the file as a descriptor
+//! over a socket, writes frames to that and has no environment. The parent believes nothing of what it writes; however it ends, the daemon goes on.
 
 mod blame;
 mod frames;
 mod inside;
+mod jail;
+mod order;
 mod restrict;
+mod spare;
 mod watch;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
+use std::net::Shutdown;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::getpid;
-use serde::{Deserialize, Serialize};
-use tokio::process::ChildStderr;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::failpoint::{self, Point};
-use crate::import::child::Running;
 use crate::parse::agreement::Agreement;
 use crate::parse::finding::Finding;
 use crate::parse::limits::ReadLimits;
@@ -35,6 +31,9 @@ use blame::blame;
 pub use frames::Frames;
 use frames::Last;
 pub use inside::child_main;
+pub use jail::missing;
+use order::{Order, Request};
+use spare::{Spare, Waiting};
 use watch::{Cut, End, beside, watch};
 
 /// First argument of the child.
@@ -44,18 +43,12 @@ const OUR_FAULT: u8 = 74;
 /// A child may use its time on a third of a core: beyond that the machine is at fault.
 const PATIENCE: u32 = 3;
 
-/// What a child is told.
-#[derive(Debug, Serialize, Deserialize)]
-struct Request {
-    limits: ReadLimits,
-    agreement: Agreement,
-}
-
 /// Starts a child for each file.
 #[derive(Debug, Clone)]
 pub struct Reader {
     program: PathBuf,
     limits: ReadLimits,
+    spare: Spare,
 }
 
 /// How a reading ended.
@@ -96,13 +89,31 @@ pub enum ReaderError {
 impl Reader {
     /// A reader that runs `program`, which is to call [`child_main`] when its first argument is [`CHILD_COMMAND`].
     pub fn new(program: PathBuf, limits: ReadLimits) -> Self {
-        Self { program, limits }
+        Self {
+            program,
+            limits,
+            spare: Spare::default(),
+        }
     }
 
-    /// The same program with other limits.
+    /// Keeps one child started ahead from now on, so that a file need not wait for its start. For a daemon, and on a thread that lives as long as it.
+    pub fn keep_spare(&self) {
+        self.spare.open();
+        self.spare.fill(&self.program);
+    }
+
+    /// Ends the child that was started ahead, and starts none ahead any more.
+    pub fn dismiss_spare(&self) {
+        self.spare.close();
+    }
+
+    /// The same program with other limits, and the same spare.
     #[must_use]
     pub fn with(&self, limits: ReadLimits) -> Self {
-        Self::new(self.program.clone(), limits)
+        Self {
+            limits,
+            ..self.clone()
+        }
     }
 
     /// Reads `file` in a child; `consume` gets what is in it on the blocking pool. Dropping the future kills the child.
@@ -118,11 +129,13 @@ impl Reader {
     {
         let most = self.limits.time.saturating_mul(PATIENCE);
         let deadline = Instant::now() + most;
-        let (pipe, theirs) = UnixStream::pair().map_err(ReaderError::Start)?;
-        let cut = Cut(pipe.try_clone().map_err(ReaderError::Start)?);
-        let (mut child, stderr) = self
-            .start(file, agreement, theirs)
-            .map_err(ReaderError::Start)?;
+        let Waiting {
+            running: mut child,
+            stderr,
+            socket,
+            ..
+        } = self.spare.take(&self.program).map_err(ReaderError::Start)?;
+        let cut = Cut(socket.try_clone().map_err(ReaderError::Start)?);
         failpoint::pass_async(Point::ChildStarted)
             .await
             .map_err(ReaderError::Start)?;
@@ -131,10 +144,22 @@ impl Reader {
         let done = heard_enough.clone().drop_guard();
         let mut reading = tokio::task::spawn_blocking(move || {
             let _done = done;
-            let mut frames = Frames::new(pipe, &limits);
+            let order = Order {
+                request: Request { limits, agreement },
+                file,
+                scratch: None,
+            };
+            if let Err(error) = order.send(&socket) {
+                tracing::debug!(%error, "the reader did not take its order");
+                // One that still waits for it ends by this. How it ends is told below.
+                socket.shutdown(Shutdown::Both).unwrap_or_default();
+            }
+            drop(order);
+            let mut frames = Frames::new(socket, &limits);
             let consumed = consume(&mut frames);
             (consumed, frames.finish())
         });
+        self.spare.fill(&self.program);
         let work = async {
             let end = watch(&mut child, deadline, &heard_enough, &cut).await;
             let read = timeout_at(deadline, &mut reading).await;
@@ -167,34 +192,6 @@ impl Reader {
             }
         };
         Ok((consumed, ending))
-    }
-
-    /// A socket is its stdout and not a pipe, because a socket can be shut down under the one who reads from it.
-    fn start(
-        &self,
-        file: File,
-        agreement: Agreement,
-        stdout: UnixStream,
-    ) -> io::Result<(Running, ChildStderr)> {
-        let request = serde_json::to_string(&Request {
-            limits: self.limits,
-            agreement,
-        })?;
-        let mut command = Command::new(&self.program);
-        command
-            .arg0("rosterd")
-            .arg(CHILD_COMMAND)
-            .arg(request)
-            .arg(getpid().as_raw_pid().to_string())
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(file))
-            .stdout(Stdio::from(OwnedFd::from(stdout)))
-            .stderr(Stdio::piped());
-        Running::start(&mut command, |child| {
-            let stderr = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
-            ChildStderr::from_std(stderr)
-        })
     }
 }
 

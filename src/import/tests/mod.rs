@@ -54,16 +54,25 @@ fn source(name: &str, mode: Mode) -> DataSource {
     }
 }
 
-/// A program that answers with what it is given. Made by another process: a file that this one has open for writing while a test beside
-/// it forks could not be run.
+/// A child that answers with the bytes of its file.
+const ECHO: &str = "#!/usr/bin/env -S python3 -IS
+import os, socket
+order = socket.socket(fileno=os.dup(0))
+length, files, _, _ = socket.recv_fds(order, 4, 2)
+left = int.from_bytes(length, 'little')
+while left:
+    left -= len(order.recv(left)) or left
+while piece := os.read(files[0], 65536):
+    order.sendall(piece)
+";
+
+/// Puts it there. Made by another process: a file that this one has open for writing while a test beside it forks could not be run.
 fn echo(folder: &Path) -> std::path::PathBuf {
     let program = folder.join("echo");
     let made = std::process::Command::new("/bin/sh")
-        .args([
-            "-c",
-            "printf '#!/bin/sh\\nexec /bin/cat\\n' > \"$0\" && chmod 700 \"$0\"",
-        ])
+        .args(["-c", r#"printf %s "$1" > "$0" && chmod 700 "$0""#])
         .arg(&program)
+        .arg(ECHO)
         .status()
         .unwrap();
     assert!(made.success());
