@@ -32,7 +32,7 @@ use uses::UseWriter;
 use crate::config::{Config, ConfigError};
 use crate::db::Db;
 use crate::import::Importer;
-use crate::import::reader::{self, Reader};
+use crate::import::reader::{Reader, missing};
 use crate::intake::{self, Intake};
 use crate::listen::accept::Door;
 use crate::listen::front::Front;
@@ -141,7 +141,6 @@ impl Daemon {
 
         let wake = Arc::new(Notify::new());
         let importer = Arc::clone(&core.importer);
-        let reader = importer.reader.clone();
         let worker = Worker {
             db: core.db.clone(),
             clock: Arc::clone(&core.clock),
@@ -213,12 +212,11 @@ impl Daemon {
         let reloading = reloader.serve(hangup, asked, control.draining().clone());
         control.spawn_vital("reload", reloading);
         socket.serve(&control, answers);
-        warn_of_open_jail();
-        reader.keep_spare();
+        make_ready(&core.importer.reader);
         Ok(Self {
             settings,
             db: core.db,
-            reader,
+            reader: core.importer.reader.clone(),
             control,
             sessions,
             intake: collecting,
@@ -301,9 +299,10 @@ impl Daemon {
     }
 }
 
-/// What keeps a hostile file in its place is the kernel's, and not every kernel has all of it.
-fn warn_of_open_jail() {
-    let missing = reader::missing();
+/// Starts a reader ahead. What keeps a hostile file in its place there is the kernel's, and not every kernel has all of it.
+fn make_ready(reader: &Reader) {
+    reader.keep_spare();
+    let missing = missing();
     if !missing.is_empty() {
         tracing::warn!(
             missing = missing.join(", "),
