@@ -26,6 +26,7 @@ pub(super) fn read(section: &Section<'_>) -> Agreement {
             }
         }),
         fixed_width: fixed_width(section),
+        pgp: None,
     };
     if !agreement.fixed_width.is_empty() {
         for key in ["delimiter", "sheet"] {

@@ -45,7 +45,8 @@ impl Core {
             tokio::task::spawn_blocking(move || open_mailboxes(settings, clock)).await??
         };
         let mailboxes = Arc::new(mailboxes);
-        let reader = Reader::new(this_program()?, config.limits.reading());
+        let reader = Reader::new(this_program()?, config.limits.reading())
+            .with_scratch_in(config.server.state_dir.clone());
         let importer = Importer {
             db: db.clone(),
             clock: Arc::clone(&clock),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::parse::keys::PgpAgreement;
+
 /// From a data source's configuration, and from what its accepted files were like. The default knows nothing: everything is found out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreement {
@@ -15,6 +17,8 @@ pub struct Agreement {
     pub sheet: Option<String>,
     /// The columns of a text without delimiters; empty: it has delimiters.
     pub fixed_width: Vec<FixedColumn>,
+    /// What decrypts a file, and who may have signed it; none: an encrypted one is refused.
+    pub pgp: Option<PgpAgreement>,
 }
 
 /// What separates the cells of a text.

@@ -100,6 +100,10 @@ pub mod code {
         FORMAT_ERROR = "format-error";
         /// The workbook cannot be opened without a password. Refuses the file.
         PASSWORD_PROTECTED = "password-protected";
+        /// The file is encrypted with PGP and cannot be decrypted: for another key, with a password, without integrity protection, damaged. Refuses the file.
+        PGP_ERROR = "pgp-error";
+        /// The PGP signature is missing, bad or by nobody who was agreed. Refuses the file, or is information when no signature is required.
+        SIGNATURE_ERROR = "signature-error";
         /// Text that is not UTF-8. Refuses the file when all of it is, the row when only the row is.
         ENCODING_ERROR = "encoding-error";
         /// Which encoding the text was read in, where that can be doubted: it was guessed, or it is not the agreed one.

@@ -7,6 +7,7 @@ pub mod agreement;
 pub mod check;
 pub mod field;
 pub mod finding;
+pub mod keys;
 pub mod layout;
 pub mod limits;
 pub mod photo;

@@ -44,6 +44,7 @@ mod hostile;
 #[cfg(feature = "failpoints")]
 mod parked;
 #[cfg(feature = "failpoints")]
+mod pgp;
 mod points;
 mod quota;
 mod reader;

@@ -1,7 +1,7 @@
 //! The child's side: its whole life.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use crate::failpoint;
 use crate::import::reader::order::Order;
 use crate::import::reader::{OUR_FAULT, jail, restrict};
-use crate::parse::read::read;
+use crate::parse::read::read_sealed;
 
 /// The whole life of the child: waits for its order at stdin, limits itself, reads the file, writes frames to stdout. `arguments` are what the parent
 /// gave behind [`super::CHILD_COMMAND`].
@@ -40,25 +40,44 @@ fn child(parent: &str) -> io::Result<()> {
     let Order {
         request,
         file,
-        scratch: _,
+        scratch,
     } = Order::receive(&socket)?;
-    restrict::for_reading(&request.limits, 0)?;
+    let pgp = request.agreement.pgp.as_ref();
+    let written = scratch.as_ref().and(pgp).map_or(0, |pgp| pgp.plain_bytes);
+    restrict::for_reading(&request.limits, written)?;
     jail::lock_in()?;
     failpoint::misbehave(&file)?;
     let output = BufWriter::with_capacity(64 * 1024, File::from(OwnedFd::from(socket)));
-    read(Input(file), &request.limits, &request.agreement, output)
+    read_sealed(
+        Bytes(file),
+        scratch.map(Bytes),
+        &request.limits,
+        &request.agreement,
+        output,
+    )
 }
 
 /// Bytes and nothing else: the library asks a [`File`] for more, with calls that the jail does not allow.
-struct Input(File);
+#[derive(Debug)]
+struct Bytes(File);
 
-impl Read for Input {
+impl Read for Bytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl Seek for Input {
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Seek for Bytes {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.0.seek(to)
     }

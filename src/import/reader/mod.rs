@@ -10,6 +10,7 @@ mod inside;
 mod jail;
 mod order;
 mod restrict;
+mod scratch;
 mod spare;
 mod watch;
 
@@ -49,6 +50,8 @@ pub struct Reader {
     program: PathBuf,
     limits: ReadLimits,
     spare: Spare,
+    /// Where the plain text of an encrypted file lies for as long as it is read, without a name.
+    scratch_dir: PathBuf,
 }
 
 /// How a reading ended.
@@ -93,6 +96,16 @@ impl Reader {
             program,
             limits,
             spare: Spare::default(),
+            scratch_dir: std::env::temp_dir(),
+        }
+    }
+
+    /// The same reader with another folder for the plain text of encrypted files.
+    #[must_use]
+    pub fn with_scratch_in(self, scratch_dir: PathBuf) -> Self {
+        Self {
+            scratch_dir,
+            ..self
         }
     }
 
@@ -140,21 +153,25 @@ impl Reader {
             .await
             .map_err(ReaderError::Start)?;
         let limits = self.limits;
+        let scratch_dir = agreement.pgp.is_some().then(|| self.scratch_dir.clone());
         let heard_enough = CancellationToken::new();
         let done = heard_enough.clone().drop_guard();
         let mut reading = tokio::task::spawn_blocking(move || {
             let _done = done;
-            let order = Order {
-                request: Request { limits, agreement },
-                file,
-                scratch: None,
-            };
-            if let Err(error) = order.send(&socket) {
+            let sent = scratch_dir.as_deref().map(scratch::make).transpose();
+            let sent = sent.and_then(|scratch| {
+                let order = Order {
+                    request: Request { limits, agreement },
+                    file,
+                    scratch,
+                };
+                order.send(&socket)
+            });
+            if let Err(error) = sent {
                 tracing::debug!(%error, "the reader did not take its order");
                 // One that still waits for it ends by this. How it ends is told below.
                 socket.shutdown(Shutdown::Both).unwrap_or_default();
             }
-            drop(order);
             let mut frames = Frames::new(socket, &limits);
             let consumed = consume(&mut frames);
             (consumed, frames.finish())
