@@ -3,6 +3,7 @@
 use encoding_rs::Encoding;
 
 use crate::config::document::Section;
+use crate::config::pgp;
 use crate::parse::agreement::{Agreement, Delimiter, FixedColumn};
 use crate::parse::field::normalised;
 
@@ -26,7 +27,7 @@ pub(super) fn read(section: &Section<'_>) -> Agreement {
             }
         }),
         fixed_width: fixed_width(section),
-        pgp: None,
+        pgp: pgp::read(section),
     };
     if !agreement.fixed_width.is_empty() {
         for key in ["delimiter", "sheet"] {

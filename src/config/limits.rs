@@ -115,6 +115,7 @@ impl Limits {
             rows: self.rows,
             columns: self.columns,
             cell_length_bytes: self.cell_length_bytes,
+            plain_bytes: self.file_size_bytes,
             memory_bytes: self.import_memory_bytes,
             time: self.import_time,
         }

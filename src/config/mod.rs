@@ -10,6 +10,7 @@ mod fingerprint;
 mod limits;
 mod login;
 mod outline;
+mod pgp;
 mod proxy_protocol;
 mod server;
 mod sources;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::{Config, Ftps, Limits, LogFormat, Login, Retention, SessionReuse, Tenant};
 use crate::parse::agreement::Delimiter;
 use crate::parse::check::value::Point;
+use crate::parse::keys::PgpSecretKey;
 use crate::tenant::{DataSource, NamePattern};
 
 /// What one thing says under one key.
@@ -255,6 +256,10 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
     let date_format = mapping.date_format.as_ref();
     let agreement = &source.agreement;
     let fixed = agreement.fixed_width.iter();
+    let pgp = agreement.pgp.as_ref().map_or("none".to_owned(), |pgp| {
+        let keys = pgp.secret_keys.iter().map(PgpSecretKey::digest);
+        format!("{} {:?} {}", list(keys), pgp.signature, list(&pgp.signers))
+    });
     let delimiter = match agreement.delimiter {
         Delimiter::Declared(byte) => format!("{:?}", char::from(byte)),
         Delimiter::Unknown | Delimiter::Seen(_) => "found out".to_owned(),
@@ -281,6 +286,10 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
                 .unwrap_or("found out")
                 .to_owned(),
         ),
+        Aspect {
+            is_secret: true,
+            ..own("pgp", pgp)
+        },
         own("delimiter", delimiter),
         own(
             "sheet",

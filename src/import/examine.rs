@@ -153,6 +153,9 @@ impl Importer {
         let (mapping, limits) = (task.source.mapping.clone(), self.limits);
         let progress = self.progress.clone();
         let mut agreement = task.source.reading();
+        if let Some(pgp) = &mut agreement.pgp {
+            pgp.plain_bytes = self.limits.plain_bytes;
+        }
         let seen = before.and_then(|shape| shape.layout.delimiter);
         if let (Delimiter::Unknown, Some(seen)) = (agreement.delimiter, seen) {
             agreement.delimiter = Delimiter::Seen(seen);

@@ -45,6 +45,15 @@ impl PgpSecretKey {
         }
     }
 
+    /// Tells this key and passphrase from others, and nothing else.
+    pub fn digest(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.armoured.as_bytes());
+        hasher.update(b"\n");
+        hasher.update(self.passphrase.as_deref().unwrap_or_default().as_bytes());
+        hasher.finalize().to_hex().to_string()
+    }
+
     /// The key, for the one place that decrypts with it.
     pub(super) fn reveal_key(&self) -> &str {
         &self.armoured

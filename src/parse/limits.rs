@@ -13,6 +13,8 @@ pub struct ReadLimits {
     pub columns: usize,
     /// Bytes in a cell.
     pub cell_length_bytes: usize,
+    /// Bytes of a file that was decrypted.
+    pub plain_bytes: u64,
     /// Memory that the child process may make its own.
     pub memory_bytes: u64,
     /// CPU time of the child process. By the clock it may take some times as long, because the machine has other things to do.
@@ -25,6 +27,7 @@ impl Default for ReadLimits {
             rows: 2_000_000,
             columns: 512,
             cell_length_bytes: 32 * 1024,
+            plain_bytes: 2_000_000_000,
             memory_bytes: 272 << 20,
             time: Duration::from_mins(2),
         }

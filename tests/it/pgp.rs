@@ -11,7 +11,8 @@ use rosterd::parse::keys::{PgpAgreement, PgpSecretKey, Signature};
 use rosterd::parse::limits::ReadLimits;
 use tempfile::TempDir;
 
-use crate::harness::test_file;
+use crate::harness::tenant::{Source, Tenant};
+use crate::harness::{Daemon, test_file};
 
 const STAFF: &[u8] = b"employee_id,name\n1,Ada\n2,Grace\n";
 /// Of the one key that has a passphrase.
@@ -70,15 +71,20 @@ impl Gpg {
         );
     }
 
-    fn secret(&self, name: &str, passphrase: &str) -> PgpSecretKey {
+    fn armoured_secret(&self, name: &str, passphrase: &str) -> String {
         let export = ["--passphrase", passphrase, "--armor"];
         let user = format!("{name}@example.com");
         let key = self.run(
             &[&export[..], &["--export-secret-keys", &user]].concat(),
             b"",
         );
+        String::from_utf8(key).unwrap()
+    }
+
+    fn secret(&self, name: &str, passphrase: &str) -> PgpSecretKey {
+        let key = self.armoured_secret(name, passphrase);
         let passphrase = (!passphrase.is_empty()).then(|| passphrase.to_owned());
-        PgpSecretKey::new(String::from_utf8(key).unwrap(), passphrase)
+        PgpSecretKey::new(key, passphrase)
     }
 
     fn public(&self, name: &str) -> String {
@@ -277,4 +283,48 @@ async fn a_large_message_is_read_in_little_memory() {
     let read = reader.read(file, agreement, |frames| frames.for_each(drop));
     let ((), ending) = read.await.unwrap();
     assert_eq!(ending, Ending::Complete { rows: 200_000 });
+}
+
+#[test]
+fn a_delivery_that_is_encrypted_and_signed_becomes_a_roster() {
+    let gpg = Gpg::new();
+    for name in ["tenant", "sender"] {
+        gpg.person(name, "future-default", "");
+    }
+    let keys = tempfile::tempdir().unwrap();
+    let write = |name: &str, key: String| {
+        let path = keys.path().join(name);
+        std::fs::write(&path, key).unwrap();
+        path.display().to_string()
+    };
+    let secret = write("tenant.asc", gpg.armoured_secret("tenant", ""));
+    let signer = write("sender.asc", gpg.public("sender"));
+    let pgp = format!("[data_source.pgp]\nkeys = [\"{secret}\"]\nsigners = [\"{signer}\"]");
+    let source = Source::named("employees", "employees.csv.pgp");
+    let source = source.requires_the_key_only().section(&pgp);
+    let daemon = Daemon::start([Tenant::without_sources("acme").source(source)]);
+
+    let signed = ["--sign", "--local-user", "sender@example.com"];
+    let message = gpg.encrypt(&signed, STAFF);
+    let sender = daemon.sender("acme");
+    sender
+        .upload("/data/employees.csv.pgp", message)
+        .succeeded();
+    let unsigned = gpg.encrypt(&[], STAFF);
+    sender
+        .upload("/data/employees.csv.pgp", unsigned)
+        .succeeded();
+
+    let runs = daemon.runs_at_rest("acme");
+    let outcomes: Vec<&str> = runs.iter().map(|run| run.outcome()).collect();
+    assert_eq!(outcomes, ["applied", "refused"]);
+    assert_eq!(
+        daemon
+            .run(&["roster", "--tenant", "acme"])
+            .succeeded()
+            .text()
+            .lines()
+            .count(),
+        3
+    );
 }

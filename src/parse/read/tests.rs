@@ -15,6 +15,7 @@ fn limits() -> ReadLimits {
         rows: 50,
         columns: 20,
         cell_length_bytes: 1000,
+        plain_bytes: 0,
         memory_bytes: 0,
         time: Duration::ZERO,
     }

@@ -241,6 +241,8 @@ pub(crate) struct Source {
     required: Option<&'static str>,
     columns: Vec<(&'static str, &'static str)>,
     safeguard: Vec<(&'static str, u64)>,
+    /// Sections of its own, as they are written.
+    sections: String,
 }
 
 impl Source {
@@ -251,7 +253,14 @@ impl Source {
             required: None,
             columns: Vec::new(),
             safeguard: Vec::new(),
+            sections: String::new(),
         }
+    }
+
+    /// A section of its own, such as `[data_source.pgp]`, as it is written.
+    pub(crate) fn section(mut self, toml: &str) -> Self {
+        writeln!(self.sections, "{toml}").unwrap();
+        self
     }
 
     /// Only `employee_id` must be there: for files without e-mail addresses.
@@ -290,6 +299,7 @@ impl Source {
         for (key, value) in &self.safeguard {
             writeln!(toml, "{key} = {value}").unwrap();
         }
+        toml.push_str(&self.sections);
         toml
     }
 }

