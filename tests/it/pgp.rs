@@ -11,6 +11,7 @@ use rosterd::parse::keys::{PgpAgreement, PgpSecretKey, Signature};
 use rosterd::parse::limits::ReadLimits;
 use tempfile::TempDir;
 
+use crate::harness::cli::Run;
 use crate::harness::tenant::{Source, Tenant};
 use crate::harness::{Daemon, test_file};
 
@@ -298,8 +299,8 @@ fn a_delivery_that_is_encrypted_and_signed_becomes_a_roster() {
         path.display().to_string()
     };
     let secret = write("tenant.asc", gpg.armoured_secret("tenant", ""));
-    let signer = write("sender.asc", gpg.public("sender"));
-    let pgp = format!("[data_source.pgp]\nkeys = [\"{secret}\"]\nsigners = [\"{signer}\"]");
+    let theirs = write("sender.asc", gpg.public("sender"));
+    let pgp = format!("[data_source.pgp]\nkeys = [\"{secret}\"]\nsigners = [\"{theirs}\"]");
     let source = Source::named("employees", "employees.csv.pgp");
     let source = source.requires_the_key_only().section(&pgp);
     let daemon = Daemon::start([Tenant::without_sources("acme").source(source)]);
@@ -316,7 +317,7 @@ fn a_delivery_that_is_encrypted_and_signed_becomes_a_roster() {
         .succeeded();
 
     let runs = daemon.runs_at_rest("acme");
-    let outcomes: Vec<&str> = runs.iter().map(|run| run.outcome()).collect();
+    let outcomes: Vec<&str> = runs.iter().map(Run::outcome).collect();
     assert_eq!(outcomes, ["applied", "refused"]);
     assert_eq!(
         daemon

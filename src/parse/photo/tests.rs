@@ -1,3 +1,5 @@
+//! Photos as cameras, scanners and broken programs write them.
+
 use std::io::Cursor;
 use std::time::{Duration, Instant};
 
