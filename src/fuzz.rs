@@ -4,6 +4,7 @@ pub use crate::listen::ftps::laws::{command_lines, listings};
 pub use crate::listen::proxy::first_bytes;
 pub use crate::listen::sftp::laws::packets;
 pub use crate::mailbox::laws::paths;
+pub use crate::parse::laws::{files, markup, photos, texts, workbooks};
 
 #[cfg(test)]
 mod tests {
@@ -45,5 +46,30 @@ mod tests {
     #[test]
     fn the_corpus_of_proxy_headers_keeps_its_law() {
         replay("proxy_headers", super::first_bytes);
+    }
+
+    #[test]
+    fn the_corpus_of_files_keeps_its_law() {
+        replay("files", super::files);
+    }
+
+    #[test]
+    fn the_corpus_of_texts_keeps_its_law() {
+        replay("texts", super::texts);
+    }
+
+    #[test]
+    fn the_corpus_of_markup_keeps_its_law() {
+        replay("markup", super::markup);
+    }
+
+    #[test]
+    fn the_corpus_of_workbooks_keeps_its_law() {
+        replay("workbooks", super::workbooks);
+    }
+
+    #[test]
+    fn the_corpus_of_photos_keeps_its_law() {
+        replay("photos", super::photos);
     }
 }

@@ -8,6 +8,8 @@ pub mod check;
 pub mod field;
 pub mod finding;
 pub mod keys;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 pub mod layout;
 pub mod limits;
 pub mod photo;

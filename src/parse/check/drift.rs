@@ -1,6 +1,6 @@
 //! Pure. How a file differs in form from the last one that was accepted: what a sender changed without telling anybody.
 //!
-//! Nothing here refuses a file. It tells, in the report of the night on which it happened, why rows fail or people change all at once.
+//! Another delimiter is told by the reader, which expects the one before. Nothing here refuses a file. It tells, in the report of the night on which it happened, why rows fail or people change all at once.
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
@@ -51,11 +51,6 @@ pub fn drift(before: &Shape, now: &Shape) -> Vec<Finding> {
     if before.layout.kind == now.layout.kind {
         let encoding = |shape: &Shape| shape.layout.encoding.clone().unwrap_or_default();
         changed("The encoding", &encoding(before), &encoding(now));
-        changed(
-            "What stands between the cells",
-            delimiter(before.layout.delimiter),
-            delimiter(now.layout.delimiter),
-        );
         let sheet = |shape: &Shape| match &shape.layout.sheet {
             Some(name) => format!("\"{}\"", short(name)),
             None => String::new(),
@@ -154,18 +149,6 @@ fn finding(severity: Severity, message: String, remedy: &str) -> Finding {
     Finding::file(code::LAYOUT_DRIFT, message, remedy).with_severity(severity)
 }
 
-fn delimiter(byte: Option<u8>) -> &'static str {
-    match byte {
-        Some(b',') => "a comma",
-        Some(b';') => "a semicolon",
-        Some(b'\t') => "a tab",
-        Some(b'|') => "a bar",
-        Some(b' ') => "a blank",
-        Some(_) => "another character",
-        None => "nothing",
-    }
-}
-
 fn shown(labels: &[String]) -> String {
     let more = match labels.len().saturating_sub(SHOWN) {
         0 => String::new(),
@@ -240,16 +223,15 @@ mod tests {
     }
 
     #[test]
-    fn another_encoding_delimiter_habit_or_format_is_told() {
+    fn another_encoding_habit_or_format_is_told() {
         let mut before = shape(&["id"]);
         before.habits = vec![("Hired".to_owned(), "the day before the month".to_owned())];
         let mut now = before.clone();
         now.layout.encoding = Some("windows-1252".to_owned());
-        now.layout.delimiter = Some(b';');
         now.habits = vec![("Hired".to_owned(), "the month before the day".to_owned())];
         let changes = told(&before, &now);
-        assert_eq!(changes.len(), 3, "{changes:?}");
-        assert!(changes[1].contains("it was a comma and is a semicolon"));
+        assert_eq!(changes.len(), 2, "{changes:?}");
+        assert!(changes[0].contains("it was UTF-8 and is windows-1252"));
         let mut workbook = before.clone();
         workbook.layout.kind = TableKind::Xlsx;
         workbook.layout.sheet = Some("Staff".to_owned());

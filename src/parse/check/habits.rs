@@ -247,7 +247,7 @@ impl Learner {
         let finding = Finding::file(
             code::INFERRED_FORMAT,
             format!(
-                "The column is read as written with {what}, because some of its cells allow no other reading."
+                "The column is read with {what}: some of its cells cannot be read in any other way."
             ),
             format!("To say it once and for all, set {key} for this data source."),
         );

@@ -281,7 +281,7 @@ impl Checker {
             )),
             CellKind::Undecodable => Err(fault(
                 code::ENCODING_ERROR,
-                "The cell is not text in UTF-8.",
+                "The cell holds bytes that are no letters in the encoding of the file.",
                 "Export the file as UTF-8: in Excel that is \"CSV UTF-8 (comma delimited)\".",
             )),
             CellKind::TooLong => Err(Fault {
@@ -423,12 +423,20 @@ fn bare_numbers() -> Finding {
     .with_severity(Severity::Warning)
 }
 
-/// Without the blanks around it, and without the `="…"` that keeps Excel from making a number of an id.
+/// Without the blanks around it, and without what keeps Excel from making a number of an id: `="00012"`, `'00012`.
 fn unwrapped(text: &str) -> &str {
     let blank = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}');
     let text = text.trim_matches(blank);
-    text.strip_prefix("=\"")
-        .and_then(|rest| rest.strip_suffix('"'))
+    let formula = text
+        .strip_prefix("=\"")
+        .and_then(|rest| rest.strip_suffix('"'));
+    let digits = || {
+        let rest = text.strip_prefix('\'')?;
+        let are_digits = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+        are_digits.then_some(rest)
+    };
+    formula
+        .or_else(digits)
         .map_or(text, |inner| inner.trim_matches(blank))
 }
 

@@ -76,6 +76,18 @@ fn standing_of(mapping: &Mapping, status: &str) -> Option<Standing> {
 }
 
 #[test]
+fn what_keeps_excel_from_making_a_number_of_an_id_is_no_part_of_it() {
+    for text in ["=\"00012\"", "'00012", "\u{feff}00012 ", "\t00012"] {
+        assert_eq!(
+            key_of(CellKind::Text, text).as_deref(),
+            Ok("00012"),
+            "{text}"
+        );
+    }
+    assert_eq!(key_of(CellKind::Text, "'s-1").as_deref(), Ok("'s-1"));
+}
+
+#[test]
 fn a_good_row_becomes_a_record_in_the_order_of_the_fields() {
     let labels = [
         "Email",

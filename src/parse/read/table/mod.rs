@@ -142,7 +142,7 @@ impl<'a, W: Write> Table<'a, W> {
                 row: Some(header.row),
                 ..Finding::file(
                     code::ENCODING_ERROR,
-                    "The header is not text in UTF-8.",
+                    "The header holds bytes that are no letters in the encoding of the file.",
                     "Export the file as UTF-8: in Excel that is \"CSV UTF-8 (comma delimited)\".",
                 )
             }

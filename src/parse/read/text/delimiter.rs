@@ -64,7 +64,9 @@ pub(super) fn find(
         (Delimiter::Declared(delimiter), _) | (_, Some(delimiter)) => survey(Some(delimiter)),
         (Delimiter::Seen(before), None) => {
             let as_before = survey(Some(before));
-            let best = best(survey).filter(|best| best.matched && !as_before.matched);
+            // Where what separated cells before separates none, it is not pinned to that.
+            let best = best(survey)
+                .filter(|best| !as_before.matched && (best.matched || as_before.width < 2));
             if let Some(now) = best.as_ref().and_then(|best| best.dialect.delimiter) {
                 notes.push(changed(before, now));
             }
@@ -478,7 +480,8 @@ mod tests {
             (found.dialect.delimiter.map(char::from), found.notes.len())
         };
         assert_eq!(seen(b';', "employee_id;email\n1;a\n"), (Some(';'), 0));
-        assert_eq!(seen(b';', "foo,bar\n1,2\n3,4\n"), (Some(';'), 0));
+        assert_eq!(seen(b';', "foo,bar\n1,2\n3,4\n"), (Some(','), 1));
+        assert_eq!(seen(b';', "foo;b,ar\n1;2,0\n3;4,0\n"), (Some(';'), 0));
         assert_eq!(seen(b';', "employee_id,email\n1,a\n"), (Some(','), 1));
         assert_eq!(
             seen(b'\x1e', "employee_id\x1eemail\n1\x1ea\n"),
