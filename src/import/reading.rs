@@ -42,12 +42,9 @@ pub(super) fn consume(
             (Frame::Note(note), _) => findings.push(note),
             (Frame::Header(header), None) => match Checker::new(mapping, &header, limits) {
                 Ok((made, notes)) => {
-                    shape = layout.take().map(|layout| Shape {
-                        layout,
-                        labels: header.labels,
-                        habits: Vec::new(),
-                        rows: 0,
-                    });
+                    shape = layout
+                        .take()
+                        .map(|layout| Shape::new(layout, &header.labels));
                     findings.extend(notes);
                     checker = Some(made);
                 }

@@ -18,6 +18,9 @@ const USUAL_PERCENT: u64 = 20;
 const FEW_ROWS: u64 = 10;
 const SHOWN: usize = 8;
 
+/// Characters of a header that are remembered: longer ones are sentences.
+const LABEL: usize = 200;
+
 /// The form of a file that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
@@ -27,6 +30,19 @@ pub struct Shape {
     /// Columns whose dates or numbers were read by what the file itself showed, each with what that was.
     pub habits: Vec<(String, String)>,
     pub rows: u64,
+}
+
+impl Shape {
+    /// Of a file whose rows have not come yet.
+    pub fn new(layout: Layout, labels: &[String]) -> Self {
+        let remembered = |label: &String| label.chars().take(LABEL).collect();
+        Self {
+            layout,
+            labels: labels.iter().map(remembered).collect(),
+            habits: Vec::new(),
+            rows: 0,
+        }
+    }
 }
 
 /// What has changed since `before`; nothing if the file looks as it did.
@@ -187,6 +203,13 @@ mod tests {
         let findings = drift(before, now);
         assert!(findings.iter().all(|it| it.severity != Severity::Error));
         findings.into_iter().map(|it| it.message).collect()
+    }
+
+    #[test]
+    fn of_a_header_that_is_a_book_only_the_beginning_is_remembered() {
+        let layout = shape(&[]).layout;
+        let long = Shape::new(layout, &["ä".repeat(30_000), "id".to_owned()]);
+        assert_eq!(long.labels, ["ä".repeat(200), "id".to_owned()]);
     }
 
     #[test]
