@@ -31,19 +31,19 @@ fn write(
         ])?;
     }
     let kept = findings.len() as u64;
-    if total > kept {
-        let message = format!("{} more findings are not listed.", total - kept);
-        csv.write_record([
-            "",
-            "",
-            code::MORE_FINDINGS,
-            "info",
-            &message,
-            "Mend these first.",
-        ])?;
-    }
+    more(csv, total.saturating_sub(kept))?;
     csv.flush()?;
     Ok(())
+}
+
+/// Tells of findings that are not listed: the last line of a file whose columns three to six are code, severity, message and what to do.
+pub(super) fn more(csv: &mut csv::Writer<Vec<u8>>, findings: u64) -> Result<(), csv::Error> {
+    if findings == 0 {
+        return Ok(());
+    }
+    let message = format!("{findings} more findings are not listed.");
+    let advice = "Mend these first.";
+    csv.write_record(["", "", code::MORE_FINDINGS, "info", &message, advice])
 }
 
 /// The text with a `'` before it if a spreadsheet would take it for a formula.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::photo::matching::{Ambiguity, LISTED, Matches, Person};
 use crate::parse::photo::{PPI, WANTED_HEIGHT, WANTED_WIDTH};
-use crate::report::error_file::{BYTE_ORDER_MARK, neutral};
+use crate::report::error_file::{BYTE_ORDER_MARK, more, neutral};
 use crate::tenant::{Environment, TenantId};
 
 /// How many photos came and what became of them.
@@ -232,20 +232,11 @@ impl PhotoReport {
                 &neutral(&finding.what_to_do),
             ])?;
         }
-        let more = self
-            .findings_total
-            .saturating_sub(count(self.findings.len()));
-        if more > 0 {
-            let message = format!("{more} more findings are not listed.");
-            csv.write_record([
-                "",
-                "",
-                code::MORE_FINDINGS,
-                "info",
-                &message,
-                "Mend these first.",
-            ])?;
-        }
+        more(
+            csv,
+            self.findings_total
+                .saturating_sub(count(self.findings.len())),
+        )?;
         csv.flush()?;
         Ok(())
     }

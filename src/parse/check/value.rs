@@ -69,19 +69,32 @@ impl Point {
     }
 }
 
-/// What a cell says of the point in its column.
+/// What a cell says of the point in its column. Every row is asked, so the usual number takes no detour over a reading of it.
 pub(super) fn evidence(text: &str) -> Evidence<Point> {
-    let (_, digits) = unsigned(text);
-    let count = |separator: char| digits.matches(separator).count();
-    let (comma, point) = (count(','), count('.'));
-    if comma + point == 0 || decimal(text, Some(Point::Comma)) == decimal(text, Some(Point::Point))
-    {
-        return Evidence::Silent;
-    }
-    let known = |point| decimal(text, Some(point)).map(|_| point);
-    match (known(Point::Comma), known(Point::Point)) {
-        (Some(says), None) | (None, Some(says)) => Evidence::Says(says),
-        _ => Evidence::Open,
+    let count = |separator| memchr::memchr_iter(separator, text.as_bytes()).count();
+    let (commas, points) = (count(b','), count(b'.'));
+    let of = |point: Point| match decimal(text, Some(point)) {
+        Some(_) => Evidence::Says(point),
+        None => Evidence::Silent,
+    };
+    let alone = |point: Point, other: Point| {
+        let behind = text.rsplit(point.char()).next().unwrap_or_default();
+        let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+        // Three digits may be a group of thousands.
+        if digits == 3 && decimal(text, Some(other)).is_some() {
+            Evidence::Open
+        } else {
+            of(point)
+        }
+    };
+    match (commas, points) {
+        (0, 0) => Evidence::Silent,
+        (0, 1) => alone(Point::Point, Point::Comma),
+        (1, 0) => alone(Point::Comma, Point::Point),
+        (0, _) => of(Point::Comma),
+        (_, 0) => of(Point::Point),
+        _ if text.rfind(',') > text.rfind('.') => of(Point::Comma),
+        _ => of(Point::Point),
     }
 }
 
@@ -411,6 +424,19 @@ mod tests {
     }
 
     proptest::proptest! {
+        /// Evidence is what both readings of a number say, however it was come by.
+        #[test]
+        fn evidence_is_what_the_two_readings_say(text in "[-$(]?[0-9]{0,4}([.,][0-9]{0,4}){0,3}[) €]?") {
+            let [comma, point] = [Point::Comma, Point::Point].map(|point| decimal(&text, Some(point)));
+            let said = match (&comma, &point) {
+                _ if comma == point => Evidence::Silent,
+                (Some(_), Some(_)) => Evidence::Open,
+                (Some(_), None) => Evidence::Says(Point::Comma),
+                _ => Evidence::Says(Point::Point),
+            };
+            proptest::prop_assert_eq!(evidence(&text), said, "{}", text);
+        }
+
         #[test]
         fn a_canonical_number_stays_as_it_is(text in "[-+0-9., ']{0,20}") {
             if let Some(number) = decimal(&text, None) {

@@ -4,38 +4,30 @@
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 use memchr::memmem;
+
+use crate::parse::finding::Finding;
+use crate::parse::read::table::Stop;
+use crate::parse::read::text::{judge, utf_16};
 
 const HEAD_BYTES: u64 = 4 * 1024;
 const BUFFER_BYTES: usize = 32 * 1024;
 
-/// What the markup is written in.
+/// What the markup is written in, and what the report should say about that.
 pub(super) fn encoding_of<R: Read + Seek>(
     input: &mut R,
     agreed: Option<&str>,
-) -> io::Result<&'static Encoding> {
+) -> Result<(&'static Encoding, Option<Finding>), Stop> {
     input.seek(SeekFrom::Start(0))?;
     let mut head = Vec::new();
     input.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
-    if let Some((encoding, _)) = Encoding::for_bom(&head) {
-        return Ok(encoding);
+    let marked = Encoding::for_bom(&head).map(|(encoding, _)| encoding);
+    if let Some(encoding) = marked.or_else(|| utf_16(&head)).or_else(|| declared(&head)) {
+        return Ok((encoding, None));
     }
-    // Markup begins with a character of ASCII.
-    match head.as_slice() {
-        [0, _, ..] => return Ok(UTF_16BE),
-        [_, 0, ..] => return Ok(UTF_16LE),
-        _ => {}
-    }
-    if let Some(encoding) = declared(&head) {
-        return Ok(encoding);
-    }
-    input.seek(SeekFrom::Start(0))?;
-    if is_utf8(input)? {
-        return Ok(UTF_8);
-    }
-    let agreed = agreed.and_then(|label| Encoding::for_label(label.as_bytes()));
-    Ok(agreed.unwrap_or(WINDOWS_1252))
+    let choice = judge(input, 0, agreed)??;
+    Ok((choice.encoding, choice.note))
 }
 
 /// `charset=` of a page, `encoding=` of XML. Either of them stands in ASCII, so UTF-16 it is not.
@@ -58,24 +50,6 @@ fn declared(head: &[u8]) -> Option<&'static Encoding> {
     } else {
         encoding
     })
-}
-
-fn is_utf8(input: &mut impl Read) -> io::Result<bool> {
-    let mut decoder = UTF_8.new_decoder_without_bom_handling();
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut text = String::with_capacity(2 * BUFFER_BYTES);
-    loop {
-        let length = input.read(&mut buffer)?;
-        let bytes = buffer.get(..length).unwrap_or_default();
-        text.clear();
-        let (_, _, broken) = decoder.decode_to_string(bytes, &mut text, length == 0);
-        if broken {
-            return Ok(false);
-        }
-        if length == 0 {
-            return Ok(true);
-        }
-    }
 }
 
 /// UTF-8 from another encoding, without a byte order mark. What cannot be decoded becomes U+FFFD.
@@ -141,7 +115,7 @@ mod tests {
 
     fn decoded(bytes: &[u8], agreed: Option<&str>) -> String {
         let mut input = Cursor::new(bytes);
-        let encoding = encoding_of(&mut input, agreed).unwrap();
+        let (encoding, _) = encoding_of(&mut input, agreed).unwrap();
         let mut text = String::new();
         Decoded::new(input, encoding)
             .unwrap()
@@ -172,7 +146,7 @@ mod tests {
     fn more_than_a_buffer_comes_out_whole() {
         let text = format!("<td>{}", "Zoë €".repeat(40_000));
         assert_eq!(decoded(text.as_bytes(), None), text);
-        let (bytes, _, _) = WINDOWS_1252.encode(&text);
+        let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(&text);
         assert_eq!(decoded(&bytes, None), text);
     }
 }

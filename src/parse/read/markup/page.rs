@@ -10,19 +10,16 @@ use encoding_rs::Encoding;
 use html5gum::emitters::callback::CallbackEmitter;
 use html5gum::{IoReader, Tokenizer};
 
-use crate::parse::field::{Field, normalised};
 use crate::parse::finding::{Finding, code};
 use crate::parse::layout::{Layout, TableKind};
 use crate::parse::limits::ReadLimits;
 use crate::parse::read::markup::decoded::{Decoded, encoding_of};
 use crate::parse::read::markup::tables::{PageRow, Tables};
+use crate::parse::read::table::names::{HEADER_WITHIN, Names};
 use crate::parse::read::table::{Stop, Table};
-use crate::parse::row::RawRow;
 
 /// Tables of a page. A layout of nested tables has some hundred.
 const TABLES: usize = 10_000;
-/// Rows of a table in which its header is looked for.
-const HEADER_WITHIN: u64 = 20;
 
 /// Reads the one table of a page that is meant.
 pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
@@ -30,17 +27,11 @@ pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
     table: &mut Table<'_, W>,
 ) -> Result<(), Stop> {
     let limits = table.limits;
-    let encoding = encoding_of(&mut input, table.agreement.encoding.as_deref())?;
-    let mut survey = Survey {
-        agreed: table
-            .agreement
-            .headers
-            .iter()
-            .map(|header| normalised(header))
-            .collect(),
-        tables: Vec::new(),
-    };
-    each_row(&mut input, encoding, &limits, |row| survey.take(&row))?;
+    let (encoding, note) = encoding_of(&mut input, table.agreement.encoding.as_deref())?;
+    let mut survey = Survey::default();
+    each_row(&mut input, encoding, &limits, |row| {
+        survey.take(&row, &table.names)
+    })?;
     let Some(chosen) = survey.choose()? else {
         return Ok(());
     };
@@ -50,15 +41,14 @@ pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
         delimiter: None,
         sheet: None,
     })?;
-    each_row(&mut input, encoding, &limits, |mut found| {
+    note.map_or(Ok(()), |note| table.note(&note))?;
+    each_row(&mut input, encoding, &limits, |found| {
         if found.table != chosen {
             return Ok(());
         }
         if found.is_too_wide {
             return Err(table.too_wide(found.row.row).into());
         }
-        // A page may leave out empty cells at the end of a row.
-        found.row.fill(table.width.unwrap_or(0));
         table.row(&found.row)
     })
 }
@@ -85,9 +75,8 @@ fn each_row<R: Read + Seek>(
 }
 
 /// What the tables of a page are like.
+#[derive(Debug, Default)]
 struct Survey {
-    /// Headers of the agreement, normalised.
-    agreed: Vec<String>,
     tables: Vec<Seen>,
 }
 
@@ -100,15 +89,16 @@ struct Seen {
 }
 
 impl Survey {
-    fn take(&mut self, found: &PageRow) -> Result<(), Stop> {
+    fn take(&mut self, found: &PageRow, names: &Names) -> Result<(), Stop> {
         if found.table >= TABLES {
             return Err(several(found.table + 1).into());
         }
         if self.tables.len() <= found.table {
             self.tables.resize(found.table + 1, Seen::default());
         }
-        let known = if found.row.row <= HEADER_WITHIN {
-            self.known(&found.row)
+        let first = self.tables.get(found.table).map_or(0, |seen| seen.rows) < HEADER_WITHIN;
+        let known = if first {
+            names.look(found.row.cells().map(|cell| cell.text)).known
         } else {
             0
         };
@@ -119,16 +109,6 @@ impl Survey {
             seen.known = seen.known.max(known);
         }
         Ok(())
-    }
-
-    fn known(&self, row: &RawRow) -> usize {
-        let is_known = |label: &str| {
-            let label = normalised(label);
-            !label.is_empty()
-                && (self.agreed.contains(&label)
-                    || Field::all().any(|field| field.synonyms().any(|name| name == label)))
-        };
-        row.cells().filter(|cell| is_known(cell.text)).count()
     }
 
     /// The table with the most known headers; of several without any, the only one.

@@ -29,7 +29,7 @@ pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
     table: &mut Table<'_, W>,
 ) -> Result<(), Stop> {
     let agreed = table.agreement.encoding.as_deref();
-    let encoding = encoding_of(&mut input, agreed)?;
+    let (encoding, note) = encoding_of(&mut input, agreed)?;
     let book = survey(&mut input, encoding)?;
     let sheet = table.agreement.sheet.as_deref();
     let Some(chosen) = workbook::choose(&book.sheets, sheet)? else {
@@ -42,6 +42,7 @@ pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
         delimiter: None,
         sheet: name,
     })?;
+    note.map_or(Ok(()), |note| table.note(&note))?;
     let mut rows = Rows::new(table, &book.pads);
     let mut current = None;
     walk(&mut input, encoding, |tag, text| {
@@ -355,7 +356,6 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
         if self.row.is_empty() {
             return Ok(());
         }
-        self.row.fill(self.table.width.unwrap_or(0));
         self.table.row(&self.row)
     }
 }

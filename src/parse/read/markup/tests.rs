@@ -136,6 +136,25 @@ fn scripts_and_comments_of_a_page_are_no_cells() {
 }
 
 #[test]
+fn an_encoding_that_a_page_does_not_declare_is_guessed_and_told() {
+    let page = b"<table><tr><th>employee_id<th>name<tr><td>1<td>J\xfcrgen M\xfcller</table>";
+    let notes = |agreement| {
+        let frames = frames(page, &agreement);
+        let notes = frames.into_iter().filter_map(|frame| match frame {
+            Frame::Note(note) => Some(note.code),
+            _ => None,
+        });
+        notes.collect::<Vec<_>>()
+    };
+    assert_eq!(notes(Agreement::default()), [code::ENCODING_CHOSEN]);
+    let agreed = Agreement {
+        encoding: Some("windows-1252".to_owned()),
+        ..Agreement::default()
+    };
+    assert!(notes(agreed).is_empty());
+}
+
+#[test]
 fn a_page_without_a_table_holds_nothing() {
     let (code, _) = refusal("<html><body>Your session has expired.</body></html>");
     assert_eq!(code, code::BLANK_HEADER);

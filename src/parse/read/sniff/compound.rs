@@ -5,7 +5,8 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::parse::finding::Finding;
-use crate::parse::read::sniff::{Format, protected, refused};
+use crate::parse::read::sniff::{Format, refused};
+use crate::parse::read::workbook::protected;
 
 pub(super) const MAGIC: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
 /// Directory entries and the sectors where streams begin are aligned within this.

@@ -61,14 +61,6 @@ fn refused(what: &str) -> Finding {
     )
 }
 
-fn protected() -> Finding {
-    Finding::file(
-        code::PASSWORD_PROTECTED,
-        "The workbook is protected by a password.",
-        "Save it without a password and send it again: the way here is encrypted.",
-    )
-}
-
 /// Files that are often sent by mistake, by their first bytes.
 static STRANGERS: &[(&[u8], &str)] = &[
     (b"%PDF-", "a PDF document"),

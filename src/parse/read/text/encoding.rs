@@ -24,23 +24,21 @@ const HEAD_BYTES: u64 = 16 * 1024;
 const GUESS_BYTES: usize = 512 * 1024;
 /// Too few to tell Latvian from French.
 const FEW_RUNS: u64 = 10;
-const TO_UTF_8: &str =
-    "Export the file as UTF-8: in Excel that is \"CSV UTF-8 (comma delimited)\".";
 
 /// What was found out.
 #[derive(Debug)]
-pub(super) struct Choice {
-    pub(super) encoding: &'static Encoding,
+pub(in crate::parse::read) struct Choice {
+    pub(in crate::parse::read) encoding: &'static Encoding,
     /// Where the text begins, behind its mark.
     start: u64,
     /// What the report should say about it.
-    pub(super) note: Option<Finding>,
+    pub(in crate::parse::read) note: Option<Finding>,
     /// Somewhere a backslash stands before a quote.
     pub(super) escapes: bool,
 }
 
 /// Judges the text that begins at `start`, which is behind a mark of UTF-8 if it is not 0. The inner error is the refusal.
-pub(super) fn judge<R: Read + Seek>(
+pub(in crate::parse::read) fn judge<R: Read + Seek>(
     input: &mut R,
     start: u64,
     agreed: Option<&str>,
@@ -49,13 +47,6 @@ pub(super) fn judge<R: Read + Seek>(
     let mut head = Vec::new();
     input.by_ref().take(HEAD_BYTES).read_to_end(&mut head)?;
     if start == 0 {
-        if head.starts_with(&[0xff, 0xfe, 0, 0]) || head.starts_with(&[0, 0, 0xfe, 0xff]) {
-            return Ok(Err(Finding::file(
-                code::ENCODING_ERROR,
-                "The file is text in UTF-32, which hardly any program reads.",
-                TO_UTF_8,
-            )));
-        }
         let marked = |encoding, length| {
             Ok(Ok(Choice {
                 encoding,
@@ -466,14 +457,6 @@ mod tests {
         }
         for bytes in [&b"id,name\n1,a\0b\n"[..], b"a\0\0\0b\0\0\0", b"", b"\0a"] {
             assert_eq!(utf_16(bytes), None, "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn utf_32_is_refused() {
-        for mark in [[0xff, 0xfe, 0, 0], [0, 0, 0xfe, 0xff]] {
-            let refused = judge(&mut Cursor::new(mark), 0, None).unwrap().unwrap_err();
-            assert!(refused.message.contains("UTF-32"));
         }
     }
 

@@ -2,8 +2,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
-use crate::parse::finding::Finding;
-use crate::parse::read::workbook::{missing, several};
+use crate::parse::finding::{Finding, code};
 
 /// What is known of a sheet before its rows are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +38,46 @@ pub(in crate::parse::read) fn choose(
     Ok(sheets.iter().position(is_meant))
 }
 
+/// The first of these names, each cut to a length that can be read.
+fn shown(names: &[String]) -> String {
+    let shown: Vec<String> = names
+        .iter()
+        .take(8)
+        .map(|name| format!("\"{}\"", name.chars().take(40).collect::<String>()))
+        .collect();
+    let more = if names.len() > shown.len() {
+        " and more"
+    } else {
+        ""
+    };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn missing(agreed: &str, visible: &[String]) -> Finding {
+    Finding::file(
+        code::MISSING_SHEET,
+        format!(
+            "The workbook has no sheet \"{agreed}\", which the configuration names; its sheets are {}.",
+            shown(visible)
+        ),
+        "Give the sheet that name, or correct `sheet` of this data source.",
+    )
+}
+
+fn several(names: &[String]) -> Finding {
+    Finding::file(
+        code::SEVERAL_SHEETS,
+        format!(
+            "The workbook has more than one visible sheet that holds something: {}.",
+            shown(names)
+        ),
+        "Leave only the sheet with the employees, hide the others, or name it as `sheet` of this data source.",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::finding::code;
 
     fn sheet(name: &str, is_visible: bool, is_filled: bool) -> Candidate {
         Candidate {

@@ -31,7 +31,7 @@ pub(super) fn too_much(what: &str) -> Finding {
     )
 }
 
-pub(super) fn protected() -> Finding {
+pub(in crate::parse::read) fn protected() -> Finding {
     Finding::file(
         code::PASSWORD_PROTECTED,
         "The workbook is protected by a password.",

@@ -1,11 +1,12 @@
 //! What calamine reads in a well-formed workbook is what is read here, cell by cell.
 
-use calamine::{Reader as _, Xlsx};
+use calamine::{Data, Reader as _, Xlsx};
 use proptest::prelude::*;
 use rust_xlsxwriter::{Format, Formula, Workbook};
 
 use super::*;
-use crate::parse::read::workbook::canonical;
+use crate::parse::read::workbook::number;
+use crate::parse::read::workbook::xls::canonical;
 
 type Cells = Vec<((u32, u32), CellKind, String)>;
 
@@ -40,9 +41,15 @@ fn theirs(file: &[u8]) -> Cells {
     let mut cells = Vec::new();
     while let Some((cell, style)) = reader.next_cell_with_style_id().unwrap() {
         let pad = pads.get(style).copied().unwrap_or(0);
-        let (kind, text) = canonical(cell.get_value(), Some(pad));
+        let (kind, text) = match Data::from(cell.get_value().clone()) {
+            Data::Float(shown) => number(shown, pad),
+            other => {
+                let (kind, text) = canonical(&other);
+                (kind, text.into_owned())
+            }
+        };
         if !says_nothing(kind, &text) {
-            cells.push((cell.get_position(), kind, text.into_owned()));
+            cells.push((cell.get_position(), kind, text));
         }
     }
     cells
