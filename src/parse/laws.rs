@@ -189,7 +189,7 @@ fn come_to_an_end(file: &[u8], agreement: &Agreement) {
 
 fn judge(checker: &mut Checker, row: &RawRow) {
     match checker.check(row) {
-        Checked::Record(record, _) => assert!(!record.key.is_empty()),
+        Checked::Record(record, _) => assert!(!record.key().is_empty()),
         Checked::Refused { findings, .. } => {
             let is_error = |finding: &Finding| {
                 finding.severity == Severity::Error && !finding.message.is_empty()

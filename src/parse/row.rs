@@ -138,10 +138,22 @@ impl RawRow {
         (0..self.len()).filter_map(|at| self.cell(at))
     }
 
+    /// The texts of all cells, one behind the other.
+    pub(in crate::parse) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether no cell says anything.
     pub fn is_blank(&self) -> bool {
-        self.cells()
-            .all(|cell| cell.kind == CellKind::Text && cell.text.trim().is_empty())
+        // The first letter of nearly any row tells.
+        !self
+            .text
+            .as_bytes()
+            .first()
+            .is_some_and(u8::is_ascii_graphic)
+            && self
+                .cells()
+                .all(|cell| cell.kind == CellKind::Text && cell.text.trim().is_empty())
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use crate::parse::check::columns::{Column, Mapping};
 use crate::parse::check::date::{self, Order};
+use crate::parse::check::usual;
 use crate::parse::check::value::{self, Point};
 use crate::parse::field::FieldKind;
 use crate::parse::finding::{Finding, Severity, code};
@@ -103,8 +104,12 @@ impl Habits {
                 }
                 let text = super::unwrapped(cell.text);
                 let learnt = match &mut learner.kind {
+                    Kind::Date(_) if usual::is_date(text) => Ok(false),
                     Kind::Date(habit) => habit.hear(date::evidence(text)),
-                    Kind::Decimal(habit) => habit.hear(value::evidence(text)),
+                    Kind::Decimal(habit) => habit.hear(match usual::number(text) {
+                        Some((_, evidence)) => evidence,
+                        None => value::evidence(text),
+                    }),
                 };
                 match learnt {
                     Ok(false) => {}

@@ -9,10 +9,12 @@ pub mod date;
 pub mod drift;
 mod habits;
 mod status;
+mod usual;
 pub mod value;
 mod verbatim;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::parse::check::columns::{Column, Mapping};
 use crate::parse::check::date::{DateFault, DateFormat};
@@ -21,7 +23,7 @@ use crate::parse::check::value::{DecimalFault, Point};
 use crate::parse::field::{Field, FieldKind};
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::limits::ReadLimits;
-use crate::parse::record::{KeyOf, Record, Standing};
+use crate::parse::record::{KeyOf, Record, Standing, Values};
 use crate::parse::row::{Cell, CellKind, Header, RawRow};
 
 use habits::Habits;
@@ -52,6 +54,8 @@ pub enum Checked {
 pub struct Checker {
     /// In ascending order of their field; the key is among them.
     columns: Vec<Column>,
+    /// Their fields.
+    layout: Arc<[Field]>,
     /// Cells of the header.
     width: usize,
     date_format: Option<DateFormat>,
@@ -76,6 +80,7 @@ impl Checker {
         let checker = Self {
             letters: Letters::new(mapping, &columns, width),
             habits: Habits::new(mapping, &columns),
+            layout: columns.iter().map(|column| column.field).collect(),
             columns,
             width,
             date_format: mapping.date_format.clone(),
@@ -142,54 +147,89 @@ impl Checker {
         if row.len() != self.width {
             return self.ragged(row);
         }
-        let mut fields = Vec::with_capacity(self.columns.len());
+        let is_clean = usual::is_clean(row.text());
+        let mut fields = Values::begin(&self.layout, row.text().len());
         let mut standing = Standing::Active;
         let mut findings = Vec::new();
-        let mut key = None;
+        let (mut is_key_read, mut is_refused) = (false, false);
         let mut key_kind = CellKind::Text;
         for column in &self.columns {
+            let is_key = column.field == Field::EmployeeId;
+            if is_clean && let Some(value) = self.usual(row, column) {
+                is_key_read |= is_key;
+                fields.push(value);
+                continue;
+            }
             match self.value(row, column) {
                 Ok(value) => {
-                    match column.field {
-                        Field::EmployeeId => {
-                            key = Some(value.text.clone());
-                            key_kind = row.cell(column.at).map_or(key_kind, |cell| cell.kind);
-                        }
-                        Field::EmploymentStatus => standing = value.standing,
-                        _ => {}
+                    if is_key {
+                        is_key_read = true;
+                        key_kind = row.cell(column.at).map_or(key_kind, |cell| cell.kind);
+                    } else if column.field == Field::EmploymentStatus {
+                        standing = value.standing;
                     }
-                    fields.push((column.field, value.text));
+                    fields.push(&value.text);
                     if let Some(fault) = value.warning {
                         let finding = fault.finding(row.row, column);
                         findings.push(finding.with_severity(Severity::Warning));
                     }
                 }
-                Err(fault) => findings.push(fault.finding(row.row, column)),
-            }
-        }
-        match key {
-            Some(key) if fields.len() == self.columns.len() => {
-                if key_kind == CellKind::BareNumber && !self.warned_of_numbers {
-                    self.warned_of_numbers = true;
-                    findings.push(bare_numbers());
-                }
-                let record = Record {
-                    row: row.row,
-                    key,
-                    standing,
-                    fields,
-                };
-                Checked::Record(record, findings)
-            }
-            key => {
-                findings.retain(|finding| finding.severity == Severity::Error);
-                Checked::Refused {
-                    row: row.row,
-                    key: key.map_or(KeyOf::Unreadable, KeyOf::Sure),
-                    findings,
+                Err(fault) => {
+                    is_refused = true;
+                    fields.push("");
+                    findings.push(fault.finding(row.row, column));
                 }
             }
         }
+        let record = Record {
+            row: row.row,
+            standing,
+            fields,
+        };
+        if is_key_read && !is_refused {
+            if key_kind == CellKind::BareNumber && !self.warned_of_numbers {
+                self.warned_of_numbers = true;
+                findings.push(bare_numbers());
+            }
+            Checked::Record(record, findings)
+        } else {
+            findings.retain(|finding| finding.severity == Severity::Error);
+            Checked::Refused {
+                row: row.row,
+                key: if is_key_read {
+                    KeyOf::Sure(record.key().to_owned())
+                } else {
+                    KeyOf::Unreadable
+                },
+                findings,
+            }
+        }
+    }
+
+    /// The canonical form of a cell of a clean row, where it is the cell or its beginning; none of all others, be they good or not.
+    fn usual<'a>(&self, row: &'a RawRow, column: &Column) -> Option<&'a str> {
+        let cell = row.cell(column.at)?;
+        if cell.kind != CellKind::Text {
+            return None;
+        }
+        if cell.text.is_empty() {
+            return (!column.required).then_some("");
+        }
+        let text = Some(cell.text).filter(|text| usual::is_bare(text))?;
+        match column.field.kind() {
+            FieldKind::Text if column.field == Field::EmployeeId => usual::is_key(text),
+            FieldKind::Text => true,
+            FieldKind::Email => usual::is_email(text),
+            FieldKind::Date => self.date_format.is_none() && usual::is_date(text),
+            FieldKind::Decimal => {
+                let (number, _) = usual::number(text)?;
+                let point = self.decimal.or_else(|| self.habits.point(column.at));
+                return (point != Some(Point::Comma) || number.len() == text.len())
+                    .then_some(number);
+            }
+            FieldKind::Flag | FieldKind::Status => false,
+        }
+        .then_some(text)
     }
 
     /// A row with too few or too many cells: which of them is missing cannot be told, so none is believed but, for what it is worth, a key in the

@@ -1,6 +1,7 @@
 //! Rows as files have them, and what the checks say of each.
 
 use super::*;
+use crate::parse::check::habits::Evidence;
 
 const LIMITS: fn() -> ReadLimits = ReadLimits::default;
 
@@ -39,7 +40,7 @@ fn value_of(label: &str, kind: CellKind, text: &str) -> Result<String, String> {
     match checker(&["employee_id", label], &lenient()).check(&row) {
         Checked::Record(record, warnings) => {
             assert!(warnings.is_empty());
-            Ok(record.fields[1].1.clone())
+            Ok(second(&record))
         }
         Checked::Refused { key, findings, .. } => {
             assert_eq!(key, KeyOf::Sure("1".to_owned()));
@@ -53,9 +54,15 @@ fn value_of(label: &str, kind: CellKind, text: &str) -> Result<String, String> {
     }
 }
 
+/// The value of the field behind the key.
+fn second(record: &Record) -> String {
+    let (_, value) = record.fields.iter().nth(1).unwrap();
+    value.to_owned()
+}
+
 fn key_of(kind: CellKind, text: &str) -> Result<String, String> {
     match checker(&["employee_id"], &lenient()).check(&row_of(&[(kind, text)])) {
-        Checked::Record(record, _) => Ok(record.key),
+        Checked::Record(record, _) => Ok(record.key().to_owned()),
         Checked::Refused { key, findings, .. } => {
             assert_eq!(key, KeyOf::Unreadable);
             Err(findings[0].code.clone())
@@ -108,17 +115,14 @@ fn a_good_row_becomes_a_record_in_the_order_of_the_fields() {
     let checked = checker(&labels, &Mapping::default()).check(&row);
     let expected = Record {
         row: 7,
-        key: "00012".to_owned(),
         standing: Standing::Inactive,
-        fields: [
+        fields: Values::from([
             (Field::EmployeeId, "00012"),
             (Field::WorkEmail, "ada@acme.example"),
             (Field::EmploymentStatus, "Terminated"),
             (Field::HireDate, "2020-01-31"),
             (Field::AnnualPay, "45000"),
-        ]
-        .map(|(field, text)| (field, text.to_owned()))
-        .to_vec(),
+        ]),
     };
     assert_eq!(checked, Checked::Record(expected, Vec::new()));
 }
@@ -150,7 +154,7 @@ fn an_empty_required_cell_refuses_the_row_and_an_empty_optional_one_does_not() {
     let Checked::Record(record, _) = checker.check(&texts(&["1", "a@acme.example", ""])) else {
         panic!("refused");
     };
-    assert_eq!(record.fields[2], (Field::City, String::new()));
+    assert_eq!(record.fields.value(Field::City), Some(""));
     assert_eq!(checker.check(&texts(&["", "\u{a0}", " "])), Checked::Blank);
 }
 
@@ -335,7 +339,7 @@ fn a_declared_format_holds_for_text_and_not_for_dates_of_a_sheet() {
         else {
             panic!("refused");
         };
-        assert_eq!(record.fields[1].1, "2026-03-04");
+        assert_eq!(second(&record), "2026-03-04");
     }
 }
 
@@ -374,7 +378,7 @@ fn ids_that_lost_their_zeros_in_an_old_workbook_are_warned_of_once() {
         let Checked::Record(record, warnings) = checker.check(&row) else {
             panic!("refused");
         };
-        assert_eq!(record.key, key);
+        assert_eq!(record.key(), key);
         warned.push(warnings);
     }
     assert_eq!(warned.iter().map(Vec::len).collect::<Vec<_>>(), [0, 1, 0]);
@@ -392,7 +396,7 @@ fn annual_pay_beyond_ten_million_is_left_out_with_a_warning_r3_24() {
     let Checked::Record(record, warnings) = checker.check(&texts(&["1", "99999999999"])) else {
         panic!("refused");
     };
-    assert_eq!(record.fields[1], (Field::AnnualPay, String::new()));
+    assert_eq!(record.fields.value(Field::AnnualPay), Some(""));
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].code, code::INVALID_ANNUAL_PAY);
     assert_eq!(warnings[0].severity, Severity::Warning);
@@ -471,7 +475,7 @@ fn come_to(label: &str, cells: &[&str]) -> Result<(Vec<String>, Vec<String>), Fi
     let mut checker = checker(&["employee_id", label], &lenient());
     let mut values = Vec::new();
     let mut take = |checker: &mut Checker, row: &RawRow| match checker.check(row) {
-        Checked::Record(record, _) => values.push(record.fields[1].1.clone()),
+        Checked::Record(record, _) => values.push(second(&record)),
         Checked::Refused { findings, .. } => values.push(findings[0].code.clone()),
         Checked::Blank => panic!("blank"),
     };
@@ -548,7 +552,7 @@ fn a_declared_point_is_taken_at_its_word() {
     let mut checker = checker(&["employee_id", "salary"], &mapping);
     let row = checker.admit(texts(&["1", "45.000"])).unwrap().unwrap();
     match checker.check(&row) {
-        Checked::Record(record, _) => assert_eq!(record.fields[1].1, "45000"),
+        Checked::Record(record, _) => assert_eq!(second(&record), "45000"),
         other => panic!("{other:?}"),
     }
 }
@@ -563,4 +567,58 @@ fn the_same_letters_under_another_habit_are_not_the_same_row() {
     };
     assert_eq!(hash("25/12/2026"), hash("26/11/2026"));
     assert_ne!(hash("25/12/2026"), hash("12/25/2026"));
+}
+
+proptest::proptest! {
+    /// What is taken at one look comes to the same the long way, whatever the column and its habits.
+    #[test]
+    fn a_usual_cell_is_what_the_long_way_makes_of_it(
+        text in "[ -~äÑ\u{a0}\u{85}]{0,6}|[1-9 ][0-9]{0,8}([.,][0-9]{0,4}){0,2}|(18|19|20|21)[0-9]{2}-[0-3][0-9]-[0-3][0-9]|[a-zE.+_'-]{1,4}@[a-z-]{1,3}(\\.[a-z0-9-]{1,3}){0,2}",
+        at in 0_usize..6,
+        decimal in proptest::option::of(proptest::sample::select(vec![Point::Comma, Point::Point])),
+    ) {
+        let labels = ["employee_id", "email", "hire_date", "salary", "city", "fte"];
+        let mapping = Mapping { decimal, ..lenient() };
+        let mut cells = ["1", "", "", "", "", ""];
+        cells[at] = &text;
+        let row = texts(&cells);
+        let checker = checker(&labels, &mapping);
+        if usual::is_clean(row.text()) {
+            for column in &checker.columns {
+                if let Some(value) = checker.usual(&row, column) {
+                    let long = checker.value(&row, column);
+                    proptest::prop_assert!(
+                        long.is_ok_and(|long| long.text == value && long.warning.is_none()),
+                        "{:?} as {}", text, column.field.name()
+                    );
+                }
+            }
+        }
+        if let Some((_, evidence)) = usual::number(&text) {
+            proptest::prop_assert_eq!(evidence, value::evidence(&text));
+        }
+        if usual::is_date(&text) {
+            proptest::prop_assert_eq!(date::evidence(&text), Evidence::Silent);
+        }
+    }
+}
+
+#[test]
+fn the_usual_cell_is_seen_at_one_look() {
+    let labels = ["employee_id", "email", "hire_date", "salary", "city"];
+    let checker = checker(&labels, &lenient());
+    let row = texts(&[
+        "00042",
+        "a.b@acme.example",
+        "2026-01-31",
+        "30000.50",
+        "Köln",
+    ]);
+    let seen: Vec<_> = checker
+        .columns
+        .iter()
+        .map(|column| checker.usual(&row, column))
+        .collect();
+    let values = ["00042", "a.b@acme.example", "2026-01-31", "Köln", "30000.5"];
+    assert_eq!(seen, values.map(Some));
 }

@@ -1,6 +1,6 @@
 //! Pure. The parent's side of the wire, which takes every byte for hostile.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read as _};
 
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::layout::Layout;
@@ -42,8 +42,8 @@ pub struct Decoder<R> {
     notes: usize,
 }
 
-impl<R: Read> Decoder<R> {
-    /// A decoder of `input`, which should be buffered.
+impl<R: BufRead> Decoder<R> {
+    /// A decoder of `input`.
     pub fn new(input: R, limits: &ReadLimits) -> Self {
         Self {
             input,
@@ -96,8 +96,7 @@ impl<R: Read> Decoder<R> {
                 Ok(Frame::Note(note))
             }
             (HEADER, Expected::Header) => {
-                self.take_payload(length, self.row_bytes())?;
-                let row = self.take_row()?;
+                let row = self.take_row(length)?;
                 self.expected = Expected::Rows;
                 Ok(Frame::Header(Header {
                     row: row.row,
@@ -105,12 +104,11 @@ impl<R: Read> Decoder<R> {
                 }))
             }
             (ROW, Expected::Rows) => {
-                self.take_payload(length, self.row_bytes())?;
                 self.rows = self.rows.saturating_add(1);
                 if self.rows > self.limits.rows {
                     return Err(WireError::Garbage("more rows than allowed"));
                 }
-                Ok(Frame::Row(self.take_row()?))
+                self.take_row(length).map(Frame::Row)
             }
             (REFUSED, _) => self.take_finding(length).map(Frame::Refused),
             (END, Expected::Rows) => {
@@ -142,10 +140,7 @@ impl<R: Read> Decoder<R> {
     }
 
     fn take_payload(&mut self, length: u32, most: usize) -> Result<(), WireError> {
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if length > most {
-            return Err(WireError::Garbage("a frame longer than allowed"));
-        }
+        let length = fitting(length, most)?;
         self.payload.clear();
         // Grows with what comes, not with what was announced.
         let limit = u64::try_from(length).unwrap_or(u64::MAX);
@@ -159,47 +154,73 @@ impl<R: Read> Decoder<R> {
         Ok(())
     }
 
-    fn take_row(&mut self) -> Result<RawRow, WireError> {
-        let mut payload = Payload(&self.payload);
-        let row = payload.number()?;
+    fn take_row(&mut self, length: u32) -> Result<RawRow, WireError> {
+        let most = self.row_bytes();
+        let fits = fitting(length, most)?;
+        // Nearly every row is in the buffer, whole, and need not be copied twice.
+        let buffered = self.input.fill_buf().map_err(WireError::Pipe)?;
+        let row = if let Some(payload) = buffered.get(..fits) {
+            let row = row(payload, &self.limits)?;
+            self.input.consume(fits);
+            row
+        } else {
+            self.take_payload(length, most)?;
+            row(&self.payload, &self.limits)?
+        };
         // One after the other, and small enough for any column of any database.
-        if self.last_row.is_some_and(|last| row <= last) || row > u64::from(u32::MAX) {
+        if self.last_row.is_some_and(|last| row.row <= last) || row.row > u64::from(u32::MAX) {
             return Err(WireError::Garbage("rows out of order"));
         }
-        self.last_row = Some(row);
-        let count = payload.length()?;
-        if count > self.limits.columns {
-            return Err(WireError::Garbage("more columns than allowed"));
-        }
-        let mut cells = Vec::with_capacity(count);
-        let mut end = 0_usize;
-        for _ in 0..count {
-            let kind = CellKind::from_tag(payload.byte()?)
-                .ok_or(WireError::Garbage("an unknown kind of cell"))?;
-            let length = payload.length()?;
-            if length > self.limits.cell_length_bytes {
-                return Err(WireError::Garbage("a cell longer than allowed"));
-            }
-            end = end.saturating_add(length);
-            cells.push((kind, end));
-        }
-        let text = std::str::from_utf8(payload.0)
-            .map_err(|_| WireError::Garbage("text that is not UTF-8"))?;
-        if text.len() != end || !cells.iter().all(|(_, end)| text.is_char_boundary(*end)) {
-            return Err(WireError::Garbage("cells that do not fit their text"));
-        }
-        Ok(RawRow {
-            row,
-            text: text.to_owned(),
-            cells,
-        })
+        self.last_row = Some(row.row);
+        Ok(row)
     }
+}
+
+fn fitting(length: u32, most: usize) -> Result<usize, WireError> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > most {
+        return Err(WireError::Garbage("a frame longer than allowed"));
+    }
+    Ok(length)
+}
+
+/// The row in a payload.
+fn row(payload: &[u8], limits: &ReadLimits) -> Result<RawRow, WireError> {
+    let mut payload = Payload(payload);
+    let row = payload.number()?;
+    let count = payload.length()?;
+    if count > limits.columns {
+        return Err(WireError::Garbage("more columns than allowed"));
+    }
+    let mut cells = Vec::with_capacity(count);
+    let mut end = 0_usize;
+    for _ in 0..count {
+        let kind = CellKind::from_tag(payload.byte()?)
+            .ok_or(WireError::Garbage("an unknown kind of cell"))?;
+        let length = payload.length()?;
+        if length > limits.cell_length_bytes {
+            return Err(WireError::Garbage("a cell longer than allowed"));
+        }
+        end = end.saturating_add(length);
+        cells.push((kind, end));
+    }
+    let text =
+        std::str::from_utf8(payload.0).map_err(|_| WireError::Garbage("text that is not UTF-8"))?;
+    if text.len() != end || !cells.iter().all(|(_, end)| text.is_char_boundary(*end)) {
+        return Err(WireError::Garbage("cells that do not fit their text"));
+    }
+    Ok(RawRow {
+        row,
+        text: text.to_owned(),
+        cells,
+    })
 }
 
 /// What is left of a payload.
 struct Payload<'a>(&'a [u8]);
 
 impl Payload<'_> {
+    #[inline]
     fn byte(&mut self) -> Result<u8, WireError> {
         let (byte, rest) = self
             .0
@@ -209,7 +230,12 @@ impl Payload<'_> {
         Ok(*byte)
     }
 
+    #[inline]
     fn number(&mut self) -> Result<u64, WireError> {
+        if let [byte @ ..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Ok(u64::from(*byte));
+        }
         let mut number = 0_u64;
         for shift in (0..63).step_by(7) {
             let byte = self.byte()?;

@@ -15,8 +15,7 @@ use serde::Serialize;
 
 use crate::parse::check::Verbatim;
 use crate::parse::finding::Finding;
-use crate::parse::record::{KeyOf, Record, Standing};
-use crate::roster::packed::{Layout, Packed};
+use crate::parse::record::{KeyOf, Record, Standing, Values};
 use crate::roster::person::{
     ChangeKind, Employment, FieldChanges, Fields, Known, RowHash, RowHashes,
 };
@@ -67,7 +66,6 @@ pub struct Diff {
     candidates: Vec<Candidate>,
     /// Unchanged people whose row reads otherwise than before.
     reworded: Vec<(Box<str>, i64, RowHashes)>,
-    layout: Option<Layout>,
     rows: u64,
     refused_rows: u64,
     unreadable_keys: u64,
@@ -121,7 +119,7 @@ pub struct Candidate {
     pub key: Box<str>,
     known: Option<Known>,
     pub hashes: RowHashes,
-    pub fields: Packed,
+    pub fields: Values,
     row: u64,
     standing: Standing,
 }
@@ -154,7 +152,6 @@ impl Diff {
             repeats: Repeats::default(),
             candidates: Vec::new(),
             reworded: Vec::new(),
-            layout: None,
             rows: 0,
             refused_rows: 0,
             unreadable_keys: 0,
@@ -191,7 +188,7 @@ impl Diff {
         self.rows += 1;
         let hash = self.hash(record);
         let said = Said::Fields(hash);
-        let Entered::First(known) = self.enter(&record.key, record.row, said, |known| {
+        let Entered::First(known) = self.enter(record.key(), record.row, said, |known| {
             fate(known, record, hash)
         }) else {
             return;
@@ -202,18 +199,17 @@ impl Diff {
         };
         match (fate(known, record, hash), known) {
             (Fate::Candidate, _) => self.candidates.push(Candidate {
-                key: record.key.as_str().into(),
+                key: record.key().into(),
                 known,
                 hashes,
-                fields: Packed::new(&record.fields, &mut self.layout),
+                fields: record.fields.clone(),
                 row: record.row,
                 standing: record.standing,
             }),
             (Fate::Unchanged, Some(known))
                 if verbatim.is_some() && verbatim != known.hashes.verbatim =>
             {
-                self.reworded
-                    .push((record.key.as_str().into(), known.id, hashes));
+                self.reworded.push((record.key().into(), known.id, hashes));
             }
             _ => {}
         }
@@ -343,8 +339,8 @@ impl Diff {
         self.said.clear();
         self.said
             .push(u8::from(record.standing == Standing::Active));
-        self.say(&record.key);
-        for (field, value) in &record.fields {
+        self.say(record.key());
+        for (field, value) in record.fields.iter() {
             self.say(field.name());
             self.say(value);
         }

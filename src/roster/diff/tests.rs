@@ -60,12 +60,8 @@ struct Outcome {
 fn record(row: u64, key: &str, standing: Standing, city: &str) -> Record {
     Record {
         row,
-        key: key.to_owned(),
         standing,
-        fields: vec![
-            (Field::EmployeeId, key.to_owned()),
-            (Field::City, city.to_owned()),
-        ],
+        fields: Values::from([(Field::EmployeeId, key), (Field::City, city)]),
     }
 }
 
@@ -81,7 +77,7 @@ fn inactive(row: u64, key: &str, city: &str) -> Row {
 fn run(before: &Roster, rows: &[Row], mapping: &str) -> Outcome {
     compare(before, rows, mapping, |diff, record, hash| {
         let verbatim = Verbatim {
-            key: &record.key,
+            key: record.key(),
             hash,
         };
         diff.recognise(record.row, verbatim)
@@ -319,7 +315,7 @@ fn a_row_that_says_the_same_in_other_letters_is_no_change_and_is_recognised_the_
     assert_eq!(second.counts.unchanged, 1);
     assert_eq!(first["1"].1.said, second.after["1"].1.said);
     compare(&second.after, &padded, "m", |diff, record, hash| {
-        let key = &record.key;
+        let key = record.key();
         let recognised = diff.recognise(2, Verbatim { key, hash });
         assert!(recognised);
         recognised
@@ -413,7 +409,7 @@ proptest! {
         let good_only = |rows: Vec<Row>| -> Vec<Row> {
             let mut seen = std::collections::HashSet::new();
             rows.into_iter()
-                .filter(|row| matches!(row, Row::Good(record, _) if seen.insert(record.key.clone())))
+                .filter(|row| matches!(row, Row::Good(record, _) if seen.insert(record.key().to_owned())))
                 .collect()
         };
         let (a, b) = (good_only(a), good_only(b));

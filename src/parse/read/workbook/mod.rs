@@ -124,7 +124,10 @@ fn sorted(row: &RawRow, late: &mut Vec<(usize, CellKind, String)>) -> RawRow {
 
 /// Whether a cell is as good as none.
 pub(super) fn says_nothing(kind: CellKind, text: &str) -> bool {
-    kind == CellKind::Text && text.trim().is_empty()
+    // The first letter of nearly any text tells.
+    kind == CellKind::Text
+        && !text.as_bytes().first().is_some_and(u8::is_ascii_graphic)
+        && text.trim().is_empty()
 }
 
 /// A number that is shown with at least `pad` digits, as one would write it: without exponent, whole ones without a point, others rounded to the

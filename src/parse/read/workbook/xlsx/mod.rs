@@ -8,6 +8,7 @@ mod archive;
 mod book;
 mod caps;
 mod format;
+mod plain;
 mod rels;
 mod scan;
 mod sheet;

@@ -140,6 +140,19 @@ impl<S: Read> Scan<S> {
         }
     }
 
+    /// What was unpacked and not taken yet, where elements may begin.
+    pub(super) fn ahead(&self) -> &[u8] {
+        if self.in_cdata {
+            return &[];
+        }
+        self.buffer.get(self.at..).unwrap_or_default()
+    }
+
+    /// Takes this many bytes of it, which are whole elements.
+    pub(super) fn pass_over(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
     /// Takes a text without references between `before` and `after`, if exactly that comes next: what most cells are, in one stride.
     pub(super) fn take_plain(&mut self, before: &[u8], after: &[u8], into: &mut Vec<u8>) -> bool {
         if self.in_cdata {

@@ -12,6 +12,7 @@ use crate::parse::finding::Finding;
 use crate::parse::read::table::Stop;
 use crate::parse::read::workbook::fault::{damaged, strange, too_much};
 use crate::parse::read::workbook::xlsx::caps::{CELLS, LAST_COLUMN, LAST_ROW};
+use crate::parse::read::workbook::xlsx::plain::Plain;
 use crate::parse::read::workbook::xlsx::scan::{Scan, Tag, Token};
 use crate::parse::read::workbook::xlsx::strings::Strings;
 use crate::parse::read::workbook::xlsx::styles::Styles;
@@ -39,7 +40,7 @@ struct Head {
 
 /// How the value of a cell is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Number,
     Shared,
     Inline,
@@ -48,6 +49,22 @@ enum Kind {
     Flag,
     Error,
     IsoDate,
+}
+
+impl Kind {
+    /// What the type of a cell is called.
+    pub(super) fn named(name: &[u8]) -> Option<Self> {
+        Some(match name {
+            [b'n'] => Self::Number,
+            [b's'] => Self::Shared,
+            b"inlineStr" => Self::Inline,
+            b"str" => Self::Result,
+            [b'b'] => Self::Flag,
+            [b'e'] => Self::Error,
+            [b'd'] => Self::IsoDate,
+            _ => return None,
+        })
+    }
 }
 
 /// Which elements a cell had.
@@ -156,6 +173,12 @@ impl<S: Read> Cells<'_, S> {
         take: &mut impl FnMut((u32, u32), CellKind, &str) -> Result<ControlFlow<()>, Stop>,
     ) -> Result<ControlFlow<()>, Stop> {
         loop {
+            if let Some(ended) = self.plain_cell(take)? {
+                match ended {
+                    ControlFlow::Continue(()) => continue,
+                    ControlFlow::Break(()) => return Ok(ControlFlow::Break(())),
+                }
+            }
             let (head, is_empty) = match self.scan.next()? {
                 Token::Open(tag) if matches!(tag.name, [b'c']) => {
                     let mut place = Place {
@@ -174,11 +197,7 @@ impl<S: Read> Cells<'_, S> {
                 Token::End => return Err(damaged().into()),
                 _ => continue,
             };
-            self.column = head.column;
-            self.count += 1;
-            if self.count > CELLS {
-                return Err(too_much("more than 67 million cells").into());
-            }
+            self.advance(head.column)?;
             if is_empty {
                 continue;
             }
@@ -189,6 +208,59 @@ impl<S: Read> Cells<'_, S> {
                 return Ok(ControlFlow::Break(()));
             }
         }
+    }
+
+    fn advance(&mut self, column: u32) -> Result<(), Finding> {
+        self.column = column;
+        self.count += 1;
+        if self.count > CELLS {
+            return Err(too_much("more than 67 million cells"));
+        }
+        Ok(())
+    }
+
+    /// Takes the next cell, if it comes next and is a plain one.
+    fn plain_cell(
+        &mut self,
+        take: &mut impl FnMut((u32, u32), CellKind, &str) -> Result<ControlFlow<()>, Stop>,
+    ) -> Result<Option<ControlFlow<()>>, Stop> {
+        let Some(plain) = Plain::first(self.scan.ahead()) else {
+            return Ok(None);
+        };
+        let mut place = Place {
+            row: &mut self.row,
+            column: self.column,
+            digits: &mut self.row_digits,
+        };
+        let head = Head {
+            column: place.column_of(plain.reference)?,
+            style: plain.style,
+            kind: plain.kind,
+        };
+        if head.column > LAST_COLUMN {
+            return Err(beyond().into());
+        }
+        let shared = match (head.kind, plain.raw) {
+            (Kind::Shared, Some(raw)) => digits(raw),
+            _ => None,
+        };
+        self.bytes.clear();
+        if shared.is_none() {
+            self.bytes.extend_from_slice(plain.raw.unwrap_or_default());
+        }
+        let (bytes, is_empty) = (plain.bytes, plain.raw.is_none());
+        self.scan.pass_over(bytes);
+        self.advance(head.column)?;
+        if is_empty {
+            return Ok(Some(ControlFlow::Continue(())));
+        }
+        let at = (self.row - 1, head.column - 1);
+        if let Some(number) = shared {
+            let text = self.context.strings.text(number).ok_or_else(damaged)?;
+            return take(at, CellKind::Text, text).map(Some);
+        }
+        let (kind, text) = self.meaning(head, text::room(self.context.text_bytes))?;
+        take(at, kind, text).map(Some)
     }
 
     /// Reads what stands in the cell that was just opened, up to its end; none if that is nothing.
@@ -306,18 +378,7 @@ impl Place<'_> {
             match name {
                 [b'r'] => head.column = self.column_of(value)?,
                 [b's'] => head.style = digits(value).ok_or_else(damaged)?,
-                [b't'] => {
-                    head.kind = match value {
-                        [b'n'] => Kind::Number,
-                        [b's'] => Kind::Shared,
-                        b"inlineStr" => Kind::Inline,
-                        b"str" => Kind::Result,
-                        [b'b'] => Kind::Flag,
-                        [b'e'] => Kind::Error,
-                        [b'd'] => Kind::IsoDate,
-                        _ => return Err(damaged()),
-                    }
-                }
+                [b't'] => head.kind = Kind::named(value).ok_or_else(damaged)?,
                 _ => {}
             }
         }
@@ -369,14 +430,14 @@ fn row_number(raw: &[u8]) -> Result<u32, Finding> {
 }
 
 /// A number in digits, the largest there is if it has too many; none if it is no number.
-fn digits(raw: &[u8]) -> Option<usize> {
-    if raw.is_empty() || !raw.iter().all(u8::is_ascii_digit) {
+pub(super) fn digits(raw: &[u8]) -> Option<usize> {
+    if raw.is_empty() {
         return None;
     }
-    Some(raw.iter().fold(0_usize, |number, digit| {
-        let digit = usize::from(digit - b'0');
-        number.saturating_mul(10).saturating_add(digit)
-    }))
+    raw.iter().try_fold(0_usize, |number, digit| {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        Some(number.saturating_mul(10).saturating_add(digit.into()))
+    })
 }
 
 fn disordered() -> Finding {

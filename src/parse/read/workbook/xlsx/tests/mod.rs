@@ -2,6 +2,7 @@
 
 mod differential;
 mod hostile;
+mod plain;
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Write as _};

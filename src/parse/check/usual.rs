@@ -1,0 +1,116 @@
+//! Pure. The usual cell: one that is its own canonical form, or begins with it. Nearly all cells of a large file are such, so they are told from the others in
+//! one look, and only the others go the long way.
+//!
+//! Every function here may say no to anything. What it says yes to must come to the same the long way; a property of the tests holds that.
+
+use crate::parse::check::habits::Evidence;
+use crate::parse::check::value::Point;
+
+/// Whether nothing in these cells is, or begins as, a control character: one look at a whole row.
+pub(super) fn is_clean(text: &str) -> bool {
+    // All bytes are looked at, without a way out, so that many are at once.
+    text.bytes().fold(true, |clean, byte| {
+        clean & (byte >= b' ') & (byte != 0x7f) & (byte != 0xc2)
+    })
+}
+
+/// Whether no cell begins or ends with what is taken off, such as blanks and the quotes of `="00012"`.
+pub(super) fn is_bare(text: &str) -> bool {
+    // The lead bytes of letters in Latin, Greek, Cyrillic, Hebrew and Arabic; no blank begins with one.
+    let leads = |byte: &u8| (0xc3..=0xdf).contains(byte);
+    match text.as_bytes() {
+        [] | [b'=' | b'\'', ..] => false,
+        [only] => only.is_ascii_graphic(),
+        [first, .., before, last] => {
+            (first.is_ascii_graphic() || leads(first)) && (last.is_ascii_graphic() || leads(before))
+        }
+        [first, last] => first.is_ascii_graphic() && last.is_ascii_graphic(),
+    }
+}
+
+/// A key of letters, digits and marks that nobody takes for a number that a spreadsheet has changed.
+pub(super) fn is_key(text: &str) -> bool {
+    text.len() <= 64
+        && text.bytes().all(|byte| {
+            byte.is_ascii_alphanumeric() && !matches!(byte, b'e' | b'E')
+                || matches!(byte, b'-' | b'_')
+        })
+}
+
+/// A day of an ordinary year in the form `2026-01-31`.
+pub(super) fn is_date(text: &str) -> bool {
+    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = text.as_bytes() else {
+        return false;
+    };
+    let two = |tens: u8, ones: u8| {
+        let are_digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+        are_digits.then(|| (tens - b'0') * 10 + (ones - b'0'))
+    };
+    let (Some(century), Some(year), Some(month), Some(day)) =
+        (two(y0, y1), two(y2, y3), two(m0, m1), two(d0, d1))
+    else {
+        return false;
+    };
+    let days = match month {
+        // The 29th of February is looked at closely elsewhere.
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (century == 20 || century == 19 && year > 0) && (1..=days).contains(&day)
+}
+
+/// The canonical form of `24000` and `24000.50`; none where the number has groups, a sign, a currency, or three digits that may be a group.
+pub(super) fn number(text: &str) -> Option<(&str, Evidence<Point>)> {
+    let bytes = text.as_bytes();
+    let whole = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let is_short = (1..=7).contains(&whole) && (whole == 1 || bytes.first() != Some(&b'0'));
+    if !is_short {
+        return None;
+    }
+    let kept = match bytes.get(whole..)? {
+        [] => return Some((text, Evidence::Silent)),
+        [b'.', b'0'] | [b'.', b'0', b'0'] => whole,
+        [b'.', tenth] if tenth.is_ascii_digit() => whole + 2,
+        [b'.', tenth, b'0'] if tenth.is_ascii_digit() => whole + 2,
+        [b'.', tenth, hundredth] if tenth.is_ascii_digit() && hundredth.is_ascii_digit() => {
+            whole + 3
+        }
+        _ => return None,
+    };
+    Some((text.get(..kept)?, Evidence::Says(Point::Point)))
+}
+
+/// An address of ASCII letters, digits and the usual marks.
+pub(super) fn is_email(text: &str) -> bool {
+    let Some(at) = memchr::memchr(b'@', text.as_bytes()) else {
+        return false;
+    };
+    let (Some(local), Some(domain)) = (text.as_bytes().get(..at), text.as_bytes().get(at + 1..))
+    else {
+        return false;
+    };
+    // Every dot stands between two that are no dots; the same for the marks, which is stricter than it need be.
+    let alternates = |bytes: &[u8]| {
+        let mut is_inside = false;
+        for byte in bytes {
+            let is_letter = byte.is_ascii_alphanumeric();
+            if !is_letter && !(is_inside && matches!(byte, b'.' | b'-' | b'_' | b'+')) {
+                return false;
+            }
+            is_inside = is_letter;
+        }
+        is_inside
+    };
+    let top = memchr::memrchr(b'.', domain).and_then(|dot| domain.get(dot..));
+    local.len() <= 64
+        && domain.len() <= 63
+        && top.is_some_and(|top| top.iter().any(u8::is_ascii_alphabetic))
+        && !domain.iter().any(|byte| matches!(byte, b'_' | b'+'))
+        && alternates(local)
+        && alternates(domain)
+}
