@@ -2,6 +2,8 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
+use std::ops::Range;
+
 /// What a cell was in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CellKind {
@@ -74,13 +76,15 @@ pub struct Cell<'a> {
 }
 
 /// One row as it stands in the file: its cells' texts one after the other in a single string, to spare an allocation a cell.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RawRow {
     /// Line of a text file where the row begins, or row of a sheet; from 1.
     pub row: u64,
     pub(in crate::parse) text: String,
     /// Kind of each cell, and where in `text` it ends. Invariant: ends ascend and lie on character boundaries.
     pub(in crate::parse) cells: Vec<(CellKind, usize)>,
+    /// Whether one byte stands between a cell and the next: a line that was taken as it stands has its delimiters there.
+    pub(in crate::parse) has_gaps: bool,
 }
 
 impl RawRow {
@@ -97,10 +101,14 @@ impl RawRow {
         self.row = row;
         self.text.clear();
         self.cells.clear();
+        self.has_gaps = false;
     }
 
     /// Adds a cell at the right.
     pub fn push(&mut self, kind: CellKind, text: &str) {
+        if self.has_gaps && !self.cells.is_empty() {
+            self.text.push(',');
+        }
         self.text.push_str(text);
         self.cells.push((kind, self.text.len()));
     }
@@ -124,13 +132,20 @@ impl RawRow {
 
     /// The cell of column `at`, from 0.
     pub fn cell(&self, at: usize) -> Option<Cell<'_>> {
+        let (kind, range) = self.place(at)?;
+        let text = self.text.get(range)?;
+        Some(Cell { kind, text })
+    }
+
+    /// What the cell of column `at` is, and where in [`RawRow::text`] it stands.
+    #[inline]
+    pub(in crate::parse) fn place(&self, at: usize) -> Option<(CellKind, Range<usize>)> {
         let (kind, end) = *self.cells.get(at)?;
         let start = match at.checked_sub(1) {
-            Some(before) => self.cells.get(before)?.1,
+            Some(before) => self.cells.get(before)?.1 + usize::from(self.has_gaps),
             None => 0,
         };
-        let text = self.text.get(start..end)?;
-        Some(Cell { kind, text })
+        Some((kind, start..end))
     }
 
     /// The cells from left to right.
@@ -146,16 +161,21 @@ impl RawRow {
     /// Whether no cell says anything.
     pub fn is_blank(&self) -> bool {
         // The first letter of nearly any row tells.
-        !self
-            .text
-            .as_bytes()
-            .first()
-            .is_some_and(u8::is_ascii_graphic)
+        let first = self.cell(0).and_then(|cell| cell.text.as_bytes().first());
+        !first.is_some_and(u8::is_ascii_graphic)
             && self
                 .cells()
                 .all(|cell| cell.kind == CellKind::Text && cell.text.trim().is_empty())
     }
 }
+
+impl PartialEq for RawRow {
+    fn eq(&self, other: &Self) -> bool {
+        self.row == other.row && self.cells().eq(other.cells())
+    }
+}
+
+impl Eq for RawRow {}
 
 /// The labels above the columns.
 #[derive(Debug, Clone, PartialEq, Eq)]

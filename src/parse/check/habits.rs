@@ -104,9 +104,9 @@ impl Habits {
                 }
                 let text = super::unwrapped(cell.text);
                 let learnt = match &mut learner.kind {
-                    Kind::Date(_) if usual::is_date(text) => Ok(false),
+                    Kind::Date(_) if usual::is_date(text.as_bytes()) => Ok(false),
                     Kind::Date(habit) => habit.hear(date::evidence(text)),
-                    Kind::Decimal(habit) => habit.hear(match usual::number(text) {
+                    Kind::Decimal(habit) => habit.hear(match usual::number(text.as_bytes()) {
                         Some((_, evidence)) => evidence,
                         None => value::evidence(text),
                     }),

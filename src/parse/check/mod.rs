@@ -14,6 +14,7 @@ pub mod value;
 mod verbatim;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::parse::check::columns::{Column, Mapping};
@@ -148,16 +149,16 @@ impl Checker {
             return self.ragged(row);
         }
         let is_clean = usual::is_clean(row.text());
-        let mut fields = Values::begin(&self.layout, row.text().len());
+        let mut fields = Values::begin(&self.layout, row.text());
         let mut standing = Standing::Active;
         let mut findings = Vec::new();
         let (mut is_key_read, mut is_refused) = (false, false);
         let mut key_kind = CellKind::Text;
         for column in &self.columns {
             let is_key = column.field == Field::EmployeeId;
-            if is_clean && let Some(value) = self.usual(row, column) {
+            if is_clean && let Some(place) = self.usual(row, column) {
                 is_key_read |= is_key;
-                fields.push(value);
+                fields.take(place);
                 continue;
             }
             match self.value(row, column) {
@@ -206,30 +207,34 @@ impl Checker {
         }
     }
 
-    /// The canonical form of a cell of a clean row, where it is the cell or its beginning; none of all others, be they good or not.
-    fn usual<'a>(&self, row: &'a RawRow, column: &Column) -> Option<&'a str> {
-        let cell = row.cell(column.at)?;
-        if cell.kind != CellKind::Text {
+    /// Where the canonical form of a cell of a clean row stands, if it is the cell or its beginning; none of all others, be they good or not.
+    #[inline]
+    fn usual(&self, row: &RawRow, column: &Column) -> Option<Range<usize>> {
+        let (kind, place) = row.place(column.at)?;
+        if kind != CellKind::Text {
             return None;
         }
-        if cell.text.is_empty() {
-            return (!column.required).then_some("");
+        if place.is_empty() {
+            return (!column.required).then_some(place);
         }
-        let text = Some(cell.text).filter(|text| usual::is_bare(text))?;
+        let cell = row.text().as_bytes().get(place.clone())?;
+        if !usual::is_bare(cell) {
+            return None;
+        }
         match column.field.kind() {
-            FieldKind::Text if column.field == Field::EmployeeId => usual::is_key(text),
+            FieldKind::Text if column.field == Field::EmployeeId => usual::is_key(cell),
             FieldKind::Text => true,
-            FieldKind::Email => usual::is_email(text),
-            FieldKind::Date => self.date_format.is_none() && usual::is_date(text),
+            FieldKind::Email => usual::is_email(cell),
+            FieldKind::Date => self.date_format.is_none() && usual::is_date(cell),
             FieldKind::Decimal => {
-                let (number, _) = usual::number(text)?;
+                let (length, _) = usual::number(cell)?;
                 let point = self.decimal.or_else(|| self.habits.point(column.at));
-                return (point != Some(Point::Comma) || number.len() == text.len())
-                    .then_some(number);
+                let is_number = point != Some(Point::Comma) || length == cell.len();
+                return is_number.then_some(place.start..place.start + length);
             }
             FieldKind::Flag | FieldKind::Status => false,
         }
-        .then_some(text)
+        .then_some(place)
     }
 
     /// A row with too few or too many cells: which of them is missing cannot be told, so none is believed but, for what it is worth, a key in the

@@ -6,19 +6,21 @@
 use crate::parse::check::habits::Evidence;
 use crate::parse::check::value::Point;
 
-/// Whether nothing in these cells is, or begins as, a control character: one look at a whole row.
+/// Whether nothing in these cells is, or begins as, a control character other than a tab or a line end: one look at a whole row.
 pub(super) fn is_clean(text: &str) -> bool {
     // All bytes are looked at, without a way out, so that many are at once.
-    text.bytes().fold(true, |clean, byte| {
-        clean & (byte >= b' ') & (byte != 0x7f) & (byte != 0xc2)
-    })
+    let odd = text.bytes().fold(0, |odd, byte| {
+        let is_low = byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r';
+        odd | u8::from(is_low) | u8::from(byte == 0x7f) | u8::from(byte == 0xc2)
+    });
+    odd == 0
 }
 
 /// Whether no cell begins or ends with what is taken off, such as blanks and the quotes of `="00012"`.
-pub(super) fn is_bare(text: &str) -> bool {
+pub(super) fn is_bare(cell: &[u8]) -> bool {
     // The lead bytes of letters in Latin, Greek, Cyrillic, Hebrew and Arabic; no blank begins with one.
     let leads = |byte: &u8| (0xc3..=0xdf).contains(byte);
-    match text.as_bytes() {
+    match cell {
         [] | [b'=' | b'\'', ..] => false,
         [only] => only.is_ascii_graphic(),
         [first, .., before, last] => {
@@ -29,17 +31,17 @@ pub(super) fn is_bare(text: &str) -> bool {
 }
 
 /// A key of letters, digits and marks that nobody takes for a number that a spreadsheet has changed.
-pub(super) fn is_key(text: &str) -> bool {
-    text.len() <= 64
-        && text.bytes().all(|byte| {
+pub(super) fn is_key(cell: &[u8]) -> bool {
+    cell.len() <= 64
+        && cell.iter().all(|byte| {
             byte.is_ascii_alphanumeric() && !matches!(byte, b'e' | b'E')
                 || matches!(byte, b'-' | b'_')
         })
 }
 
 /// A day of an ordinary year in the form `2026-01-31`.
-pub(super) fn is_date(text: &str) -> bool {
-    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = text.as_bytes() else {
+pub(super) fn is_date(cell: &[u8]) -> bool {
+    let &[y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = cell else {
         return false;
     };
     let two = |tens: u8, ones: u8| {
@@ -61,19 +63,15 @@ pub(super) fn is_date(text: &str) -> bool {
     (century == 20 || century == 19 && year > 0) && (1..=days).contains(&day)
 }
 
-/// The canonical form of `24000` and `24000.50`; none where the number has groups, a sign, a currency, or three digits that may be a group.
-pub(super) fn number(text: &str) -> Option<(&str, Evidence<Point>)> {
-    let bytes = text.as_bytes();
-    let whole = bytes
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
-    let is_short = (1..=7).contains(&whole) && (whole == 1 || bytes.first() != Some(&b'0'));
+/// How long the canonical form of `24000` and `24000.50` is; none where the number has groups, a sign, a currency, or three digits that may be a group.
+pub(super) fn number(cell: &[u8]) -> Option<(usize, Evidence<Point>)> {
+    let whole = cell.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let is_short = (1..=7).contains(&whole) && (whole == 1 || cell.first() != Some(&b'0'));
     if !is_short {
         return None;
     }
-    let kept = match bytes.get(whole..)? {
-        [] => return Some((text, Evidence::Silent)),
+    let kept = match cell.get(whole..)? {
+        [] => return Some((whole, Evidence::Silent)),
         [b'.', b'0'] | [b'.', b'0', b'0'] => whole,
         [b'.', tenth] if tenth.is_ascii_digit() => whole + 2,
         [b'.', tenth, b'0'] if tenth.is_ascii_digit() => whole + 2,
@@ -82,16 +80,15 @@ pub(super) fn number(text: &str) -> Option<(&str, Evidence<Point>)> {
         }
         _ => return None,
     };
-    Some((text.get(..kept)?, Evidence::Says(Point::Point)))
+    Some((kept, Evidence::Says(Point::Point)))
 }
 
 /// An address of ASCII letters, digits and the usual marks.
-pub(super) fn is_email(text: &str) -> bool {
-    let Some(at) = memchr::memchr(b'@', text.as_bytes()) else {
+pub(super) fn is_email(cell: &[u8]) -> bool {
+    let Some(at) = memchr::memchr(b'@', cell) else {
         return false;
     };
-    let (Some(local), Some(domain)) = (text.as_bytes().get(..at), text.as_bytes().get(at + 1..))
-    else {
+    let (Some(local), Some(domain)) = (cell.get(..at), cell.get(at + 1..)) else {
         return false;
     };
     // Every dot stands between two that are no dots; the same for the marks, which is stricter than it need be.

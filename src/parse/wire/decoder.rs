@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Read as _};
 
+use simdutf8::basic::from_utf8;
+
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::layout::Layout;
 use crate::parse::limits::ReadLimits;
@@ -135,7 +137,7 @@ impl<R: BufRead> Decoder<R> {
 
     /// The longest payload of a row: its numbers, and every cell as long as it may be.
     fn row_bytes(&self) -> usize {
-        let cell = self.limits.cell_length_bytes.saturating_add(11);
+        let cell = self.limits.cell_length_bytes.saturating_add(12);
         self.limits.columns.saturating_mul(cell).saturating_add(20)
     }
 
@@ -192,8 +194,13 @@ fn row(payload: &[u8], limits: &ReadLimits) -> Result<RawRow, WireError> {
     if count > limits.columns {
         return Err(WireError::Garbage("more columns than allowed"));
     }
+    let has_gaps = match payload.byte()? {
+        0 => false,
+        1 => true,
+        _ => return Err(WireError::Garbage("an unknown kind of row")),
+    };
     let mut cells = Vec::with_capacity(count);
-    let mut end = 0_usize;
+    let mut next = 0_usize;
     for _ in 0..count {
         let kind = CellKind::from_tag(payload.byte()?)
             .ok_or(WireError::Garbage("an unknown kind of cell"))?;
@@ -201,18 +208,25 @@ fn row(payload: &[u8], limits: &ReadLimits) -> Result<RawRow, WireError> {
         if length > limits.cell_length_bytes {
             return Err(WireError::Garbage("a cell longer than allowed"));
         }
-        end = end.saturating_add(length);
+        let end = next.saturating_add(length);
         cells.push((kind, end));
+        next = end.saturating_add(usize::from(has_gaps));
     }
-    let text =
-        std::str::from_utf8(payload.0).map_err(|_| WireError::Garbage("text that is not UTF-8"))?;
-    if text.len() != end || !cells.iter().all(|(_, end)| text.is_char_boundary(*end)) {
+    let text = from_utf8(payload.0).map_err(|_| WireError::Garbage("text that is not UTF-8"))?;
+    // What stands in a gap is one byte, and both its sides are boundaries.
+    let fits = |end: usize| match text.as_bytes().get(end) {
+        Some(byte) => !has_gaps && text.is_char_boundary(end) || byte.is_ascii(),
+        None => end == text.len(),
+    };
+    let ends_with_text = cells.last().map_or(0, |(_, end)| *end) == text.len();
+    if !ends_with_text || !cells.iter().all(|(_, end)| fits(*end)) {
         return Err(WireError::Garbage("cells that do not fit their text"));
     }
     Ok(RawRow {
         row,
         text: text.to_owned(),
         cells,
+        has_gaps,
     })
 }
 

@@ -79,11 +79,12 @@ impl<W: Write> Encoder<W> {
         self.payload.clear();
         put_number(&mut self.payload, row.row);
         put_length(&mut self.payload, row.cells.len());
+        self.payload.push(u8::from(row.has_gaps));
         let mut start = 0;
         for (kind, end) in &row.cells {
             self.payload.push(kind.tag());
             put_length(&mut self.payload, end.saturating_sub(start));
-            start = *end;
+            start = *end + usize::from(row.has_gaps);
         }
         self.send_with(tag, row.text.as_bytes())
     }

@@ -202,7 +202,7 @@ impl Diff {
                 key: record.key().into(),
                 known,
                 hashes,
-                fields: record.fields.clone(),
+                fields: record.fields.packed(),
                 row: record.row,
                 standing: record.standing,
             }),

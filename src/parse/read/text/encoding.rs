@@ -13,6 +13,8 @@ use encoding_rs::{
     WINDOWS_1252, WINDOWS_1257, WINDOWS_1258,
 };
 
+use simdutf8::basic::from_utf8;
+
 use crate::parse::finding::{Finding, Severity, code};
 
 /// No byte of UTF-8.
@@ -193,7 +195,9 @@ impl Scan {
             scan.habits(fresh, &mut backslash);
             if !(old == 0 && chunk.is_ascii()) {
                 scan.ascii = false;
-                if let Err(error) = std::str::from_utf8(chunk) {
+                if from_utf8(chunk).is_err()
+                    && let Err(error) = std::str::from_utf8(chunk)
+                {
                     if error.error_len().is_none() {
                         let from = error.valid_up_to();
                         kept = end - from;

@@ -9,6 +9,7 @@
 use std::io::{self, BufRead};
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
+use simdutf8::basic::from_utf8;
 
 use crate::parse::limits::ReadLimits;
 use crate::parse::row::{CellKind, RawRow};
@@ -57,6 +58,8 @@ pub(super) struct Record {
     ends: Vec<(CellKind, usize)>,
     /// Quoted cells over several lines: which, and the line where it began.
     spans: Vec<(usize, u64)>,
+    /// Whether it is a line as it stands, with its delimiters.
+    is_line: bool,
 }
 
 impl Record {
@@ -68,7 +71,7 @@ impl Record {
         let mut start = 0;
         self.ends.iter().map(move |(_, end)| {
             let cell = self.bytes.get(start..*end).unwrap_or_default();
-            start = *end;
+            start = *end + usize::from(self.is_line);
             cell
         })
     }
@@ -83,31 +86,27 @@ impl Record {
         self.len() == 1 && !self.bytes.is_empty() && self.bytes.iter().all(|byte| is_tail(*byte))
     }
 
-    /// Moves the record into `row`; what stood there is used for the next one.
+    /// Moves the record into `row`.
     pub(super) fn fill(&mut self, row: &mut RawRow, most: usize) {
-        match String::from_utf8(std::mem::take(&mut self.bytes)) {
-            Ok(text) if self.fits(&text) => {
-                row.row = self.line;
-                self.bytes = std::mem::replace(&mut row.text, text).into_bytes();
+        match from_utf8(&self.bytes) {
+            Ok(text) if self.fits(text) => {
+                row.restart(self.line);
+                row.text.push_str(text);
+                row.has_gaps = self.is_line;
                 std::mem::swap(&mut self.ends, &mut row.cells);
             }
-            Ok(text) => {
-                self.bytes = text.into_bytes();
-                self.fill_by_cell(row, most);
-            }
-            Err(error) => {
-                self.bytes = error.into_bytes();
-                self.fill_by_cell(row, most);
-            }
+            _ => self.fill_by_cell(row, most),
         }
     }
 
     /// Whether every cell by itself is as good as the text of all.
     fn fits(&self, text: &str) -> bool {
-        let ascii = text.is_ascii();
-        self.ends
-            .iter()
-            .all(|(kind, end)| *kind == CellKind::Text && (ascii || text.is_char_boundary(*end)))
+        // A delimiter is ASCII, so what stands between two of them is whole.
+        self.is_line
+            || self
+                .ends
+                .iter()
+                .all(|(kind, end)| *kind == CellKind::Text && text.is_char_boundary(*end))
     }
 
     fn fill_by_cell(&self, row: &mut RawRow, most: usize) {
@@ -210,6 +209,7 @@ impl<R: BufRead> Records<R> {
         record.bytes.clear();
         record.ends.clear();
         record.spans.clear();
+        record.is_line = false;
         let quote = self.dialect.quote;
         let mut state = State::RecordStart;
         // Line where the quoted cell began.
@@ -247,7 +247,10 @@ impl<R: BufRead> Records<R> {
                     }
                     State::RecordStart => {
                         record.line = self.line;
-                        if let Some((line, end, behind)) = plain_line(rest, quote, self.cell_bytes)
+                        // In a gap of a row stands ASCII; no program writes another delimiter.
+                        if self.dialect.delimiter.is_none_or(|it| it.is_ascii())
+                            && let Some((line, end, behind)) =
+                                plain_line(rest, quote, self.cell_bytes)
                         {
                             record.split(line, self.separator);
                             if record.len() > self.columns {
@@ -456,16 +459,13 @@ impl Record {
         true
     }
 
-    /// Takes a line without quotes.
+    /// Takes a line without quotes, which is not longer than a cell may be.
     fn split(&mut self, line: &[u8], separator: u8) {
-        let mut start = 0;
-        for at in memchr_iter(separator, line) {
-            self.push(line.get(start..at).unwrap_or_default());
-            self.ends.push((CellKind::Text, self.bytes.len()));
-            start = at + 1;
-        }
-        self.push(line.get(start..).unwrap_or_default());
-        self.ends.push((CellKind::Text, self.bytes.len()));
+        self.is_line = true;
+        self.push(line);
+        let ends = memchr_iter(separator, line).map(|at| (CellKind::Text, at));
+        self.ends.extend(ends);
+        self.ends.push((CellKind::Text, line.len()));
     }
 }
 
