@@ -158,6 +158,41 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_between_cells_is_one_byte() {
+        let header = |text: &str, ends: [usize; 2]| RawRow {
+            text: text.to_owned(),
+            cells: ends.map(|end| (CellKind::Text, end)).to_vec(),
+            has_gaps: true,
+            ..RawRow::new(1)
+        };
+        let sent = |header: &RawRow| {
+            let mut pipe = Vec::new();
+            let mut encoder = Encoder::new(&mut pipe);
+            encoder.layout(&layout()).unwrap();
+            encoder.header(header).unwrap();
+            encoder.end().unwrap();
+            decoded(&pipe)
+        };
+        let frames = sent(&header("id;é", [2, 5])).unwrap();
+        let Frame::Header(got) = &frames[1] else {
+            panic!("{frames:?}");
+        };
+        assert_eq!(got.labels, ["id", "é"]);
+        // The first half of a letter; a letter cut in two; more text than cells.
+        for wrong in [
+            header("idé", [2, 4]),
+            header("é;a", [1, 4]),
+            header("id;a", [2, 3]),
+        ] {
+            let fault = sent(&wrong).unwrap_err();
+            assert!(
+                matches!(fault, WireError::Garbage(why) if why.contains("fit")),
+                "{fault}"
+            );
+        }
+    }
+
+    #[test]
     fn a_pipe_that_ends_early_is_no_end() {
         let mut pipe = Vec::new();
         let mut encoder = Encoder::new(&mut pipe);
@@ -184,9 +219,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frames_come_out_as_they_went_in(rows in prop::collection::vec(prop::collection::vec((0..10_u8, ".{0,8}"), 0..4), 1..4)) {
+        fn frames_come_out_as_they_went_in(rows in prop::collection::vec(prop::collection::vec((0..10_u8, ".{0,8}"), 0..4), 1..4), has_gaps: bool) {
             let rows: Vec<RawRow> = (1..).zip(rows).map(|(number, cells)| {
-                let mut row = RawRow::new(number * 300);
+                let mut row = RawRow { has_gaps, ..RawRow::new(number * 300) };
                 for (kind, text) in cells {
                     row.push(CellKind::from_tag(kind).unwrap(), &text);
                 }
