@@ -202,9 +202,15 @@ fn row(payload: &[u8], limits: &ReadLimits) -> Result<RawRow, WireError> {
     let mut cells = Vec::with_capacity(count);
     let mut next = 0_usize;
     for _ in 0..count {
-        let kind = CellKind::from_tag(payload.byte()?)
-            .ok_or(WireError::Garbage("an unknown kind of cell"))?;
-        let length = payload.length()?;
+        let (tag, length) = match payload.0 {
+            // As nearly all of them are: both at once.
+            [tag, length @ ..0x80, rest @ ..] => {
+                payload.0 = rest;
+                (*tag, usize::from(*length))
+            }
+            _ => (payload.byte()?, payload.length()?),
+        };
+        let kind = CellKind::from_tag(tag).ok_or(WireError::Garbage("an unknown kind of cell"))?;
         if length > limits.cell_length_bytes {
             return Err(WireError::Garbage("a cell longer than allowed"));
         }

@@ -82,8 +82,15 @@ impl<W: Write> Encoder<W> {
         self.payload.push(u8::from(row.has_gaps));
         let mut start = 0;
         for (kind, end) in &row.cells {
-            self.payload.push(kind.tag());
-            put_length(&mut self.payload, end.saturating_sub(start));
+            let length = end.saturating_sub(start);
+            match u8::try_from(length) {
+                // As nearly all of them are: both at once.
+                Ok(length @ ..0x80) => self.payload.extend_from_slice(&[kind.tag(), length]),
+                _ => {
+                    self.payload.push(kind.tag());
+                    put_length(&mut self.payload, length);
+                }
+            }
             start = *end + usize::from(row.has_gaps);
         }
         self.send_with(tag, row.text.as_bytes())

@@ -8,7 +8,7 @@
 
 use std::io::{self, BufRead};
 
-use memchr::{memchr, memchr_iter, memchr2, memchr3};
+use memchr::{memchr, memchr_iter, memchr3};
 use simdutf8::basic::from_utf8;
 
 use crate::parse::limits::ReadLimits;
@@ -396,9 +396,9 @@ impl Dialect {
 
 /// The first line of `text`, what ends it, and what is behind; none if it needs a closer look: it has no end here, a quote, or is very long.
 fn plain_line(text: &[u8], quote: u8, most: usize) -> Option<(&[u8], u8, &[u8])> {
-    let (line, behind) = text.split_at_checked(memchr2(b'\n', b'\r', text)?)?;
+    let (line, behind) = text.split_at_checked(memchr3(b'\n', b'\r', quote, text)?)?;
     let (end, behind) = behind.split_first()?;
-    (line.len() <= most && memchr(quote, line).is_none()).then_some((line, *end, behind))
+    (line.len() <= most && *end != quote).then_some((line, *end, behind))
 }
 
 /// What fills the end of a file: Control-Z of DOS programs, zeros of programs that write whole blocks.
