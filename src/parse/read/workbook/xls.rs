@@ -12,6 +12,9 @@ use crate::parse::read::workbook::fault::{damaged, protected};
 use crate::parse::read::workbook::{Candidate, Rows, SHEETS, choose, layout, number, says_nothing};
 use crate::parse::row::CellKind;
 
+/// The day behind 9999-12-31.
+const END_OF_DAYS: f64 = 2_958_466.0;
+
 /// Reads a BIFF workbook, of which calamine does not tell the number formats. It has it whole in memory as soon as it is open.
 pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
     input: R,
@@ -99,15 +102,49 @@ fn bare(value: f64) -> (CellKind, Cow<'static, str>) {
 }
 
 fn canonical_moment(moment: &ExcelDateTime) -> (CellKind, Cow<'static, str>) {
+    // Of what is before the first day or behind the last one calamine makes that day.
+    if !moment.is_duration() && !(0.0..END_OF_DAYS).contains(&moment.as_f64()) {
+        return (CellKind::Error, Cow::Borrowed(""));
+    }
     // A serial below 1 is a time of day without a date.
     if moment.is_duration() || moment.as_f64().abs() < 1.0 {
         return (CellKind::Time, Cow::Borrowed(""));
     }
     let (year, month, day, hour, minute, second, _) = moment.to_ymd_hms_milli();
+    // Excel counts it, and there was none.
+    if (year, month, day) == (1900, 2, 29) {
+        return (CellKind::Error, Cow::Borrowed(""));
+    }
     let time = match (hour, minute, second) {
         (0, 0, 0) => String::new(),
         _ => format!("T{hour:02}:{minute:02}:{second:02}"),
     };
     let text = format!("{year:04}-{month:02}-{day:02}{time}");
     (CellKind::Date, Cow::Owned(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use calamine::ExcelDateTimeType;
+
+    use super::*;
+
+    #[test]
+    fn a_day_that_there_never_was_is_an_error_and_not_the_next_best_day() {
+        let moment = |serial| {
+            let moment = ExcelDateTime::new(serial, ExcelDateTimeType::DateTime, false);
+            canonical_moment(&moment)
+        };
+        for serial in [-5.0, 60.0, 60.5, 2_958_466.0, 1e300, f64::NAN] {
+            assert_eq!(moment(serial).0, CellKind::Error, "{serial}");
+        }
+        for (serial, text) in [
+            (59.0, "1900-02-28"),
+            (61.0, "1900-03-01"),
+            (2_958_465.0, "9999-12-31"),
+        ] {
+            assert_eq!(moment(serial), (CellKind::Date, Cow::Borrowed(text)));
+        }
+        assert_eq!(moment(0.5).0, CellKind::Time);
+    }
 }
