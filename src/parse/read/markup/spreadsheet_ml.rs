@@ -16,6 +16,7 @@ use crate::parse::layout::{Layout, TableKind};
 use crate::parse::read::markup::damaged;
 use crate::parse::read::markup::decoded::{Decoded, encoding_of};
 use crate::parse::read::table::{Stop, Table};
+use crate::parse::read::workbook::xlsx::Shown;
 use crate::parse::read::workbook::{self, Candidate};
 use crate::parse::row::{CellKind, RawRow};
 
@@ -43,7 +44,7 @@ pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
         sheet: name,
     })?;
     note.map_or(Ok(()), |note| table.note(&note))?;
-    let mut rows = Rows::new(table, &book.pads);
+    let mut rows = Rows::new(table, &book);
     let mut current = None;
     walk(&mut input, encoding, |tag, text| {
         match &tag {
@@ -147,8 +148,31 @@ fn resolved(reference: &BytesRef<'_>) -> Option<String> {
 #[derive(Debug, Default)]
 struct Book {
     sheets: Vec<Candidate>,
-    /// Digits that a style asks for, by its id; only of styles that ask for any.
-    pads: HashMap<String, usize>,
+    /// How numbers are shown, where that is not as they are.
+    shown: Vec<Shown>,
+    /// Which of them a style asks for, by its id, counted from 1.
+    styles: HashMap<String, usize>,
+    /// Whether days count from 1904.
+    from_1904: bool,
+}
+
+impl Book {
+    /// How this style shows a number; as it is, for none.
+    fn shown(&self, style: usize) -> &Shown {
+        let shown = style.checked_sub(1).and_then(|at| self.shown.get(at));
+        shown.unwrap_or(&Shown::Number)
+    }
+}
+
+/// What a format means, by one of the names that only this format has, or by its code.
+fn meaning(format: &str) -> Shown {
+    match format {
+        "General Date" | "Long Date" | "Medium Date" | "Short Date" | "Long Time"
+        | "Medium Time" | "Short Time" => Shown::Date,
+        "Currency" | "Euro Currency" | "Fixed" | "Standard" | "Percent" | "Scientific"
+        | "General Number" | "Yes/No" | "True/False" | "On/Off" => Shown::Number,
+        code => workbook::xlsx::custom(code),
+    }
 }
 
 fn survey<R: Read + Seek>(input: &mut R, encoding: &'static Encoding) -> Result<Book, Stop> {
@@ -171,13 +195,16 @@ fn survey<R: Read + Seek>(input: &mut R, encoding: &'static Encoding) -> Result<
             Tag::End("Comment") => in_comment = false,
             Tag::Begin(tag) if tag.is("Style") => style = tag.attribute("ID").unwrap_or_default(),
             Tag::Begin(tag) if tag.is("NumberFormat") => {
-                let pad = tag
+                let shown = tag
                     .attribute("Format")
-                    .map_or(0, |format| workbook::xlsx::zeros(&format));
-                if pad > 0 && book.pads.len() < STYLES {
-                    book.pads.insert(std::mem::take(&mut style), pad);
+                    .map_or(Shown::Number, |format| meaning(&format));
+                if shown != Shown::Number && book.shown.len() < STYLES {
+                    book.shown.push(shown);
+                    let number = book.shown.len();
+                    book.styles.insert(std::mem::take(&mut style), number);
                 }
             }
+            Tag::Begin(tag) if tag.is("Date1904") => book.from_1904 = true,
             Tag::End("Visible") if text.trim() != "SheetVisible" => {
                 if let Some(sheet) = book.sheets.last_mut() {
                     sheet.is_visible = false;
@@ -198,11 +225,11 @@ fn survey<R: Read + Seek>(input: &mut R, encoding: &'static Encoding) -> Result<
 /// Gathers the cells of the chosen sheet into rows.
 struct Rows<'a, 'b, W> {
     table: &'a mut Table<'b, W>,
-    pads: &'a HashMap<String, usize>,
+    book: &'a Book,
     row: RawRow,
-    /// Pads of the columns that have a style, and of the row.
+    /// Styles of the columns, and of the row; 0 is none.
     columns: Vec<usize>,
-    row_pad: usize,
+    row_style: usize,
     cell: Option<Cell>,
     /// Where the next cell is, unless it says otherwise.
     next: usize,
@@ -214,7 +241,7 @@ struct Cell {
     at: usize,
     /// Columns to the right that it covers too.
     across: usize,
-    pad: usize,
+    style: usize,
     has_formula: bool,
     kind: String,
     value: Option<String>,
@@ -224,13 +251,13 @@ struct Cell {
 }
 
 impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
-    fn new(table: &'a mut Table<'b, W>, pads: &'a HashMap<String, usize>) -> Self {
+    fn new(table: &'a mut Table<'b, W>, book: &'a Book) -> Self {
         Self {
             table,
-            pads,
+            book,
             row: RawRow::new(0),
             columns: Vec::new(),
-            row_pad: 0,
+            row_style: 0,
             cell: None,
             next: 0,
             in_comment: false,
@@ -256,14 +283,14 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
                 let at = at
                     .filter(|at| *at >= self.next)
                     .ok_or_else(|| damaged(WHAT))?;
-                let own = self.pad(tag);
+                let own = self.style(tag);
                 self.cell = Some(Cell {
                     at,
                     across: tag.number("MergeAcross").unwrap_or(0),
-                    pad: own.unwrap_or_else(|| {
+                    style: own.unwrap_or_else(|| {
                         let column = self.columns.get(at).copied().unwrap_or(0);
-                        if self.row_pad > 0 {
-                            self.row_pad
+                        if self.row_style > 0 {
+                            self.row_style
                         } else {
                             column
                         }
@@ -291,9 +318,9 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
         Ok(())
     }
 
-    fn pad(&self, tag: &Element<'_>) -> Option<usize> {
+    fn style(&self, tag: &Element<'_>) -> Option<usize> {
         let style = tag.attribute("StyleID")?;
-        Some(self.pads.get(&style).copied().unwrap_or(0))
+        Some(self.book.styles.get(&style).copied().unwrap_or(0))
     }
 
     fn column(&mut self, tag: &Element<'_>) {
@@ -302,9 +329,9 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
             .number("Index")
             .map_or(self.columns.len(), |index| index.saturating_sub(1));
         let last = at.saturating_add(tag.number("Span").unwrap_or(0));
-        let pad = self.pad(tag).unwrap_or(0);
+        let style = self.style(tag).unwrap_or(0);
         self.columns.resize(at.min(most), 0);
-        self.columns.resize(last.saturating_add(1).min(most), pad);
+        self.columns.resize(last.saturating_add(1).min(most), style);
     }
 
     fn begin_row(&mut self, tag: &Element<'_>) -> Result<(), Stop> {
@@ -320,7 +347,7 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
             return Err(self.table.too_long().into());
         }
         self.row.restart(number);
-        self.row_pad = self.pad(tag).unwrap_or(0);
+        self.row_style = self.style(tag).unwrap_or(0);
         self.next = 0;
         Ok(())
     }
@@ -333,7 +360,7 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
         let (kind, text) = match &cell.value {
             None if cell.has_formula => (CellKind::Uncomputed, String::new()),
             None => return Ok(()),
-            Some(value) => canonical(&cell.kind, value, cell.pad),
+            Some(value) => self.canonical(&cell, value),
         };
         if kind == CellKind::Text && text.trim().is_empty() {
             return Ok(());
@@ -352,29 +379,31 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
         Ok(())
     }
 
+    /// What a cell holds, by its declared type.
+    fn canonical(&self, cell: &Cell, value: &str) -> (CellKind, String) {
+        let trimmed = value.trim();
+        match cell.kind.as_str() {
+            "Number" if trimmed.parse().is_ok_and(f64::is_finite) => {
+                let mut text = String::new();
+                let shown = self.book.shown(cell.style);
+                let kind = workbook::xlsx::number(trimmed, shown, self.book.from_1904, &mut text);
+                (kind, text)
+            }
+            "Number" | "Error" => (CellKind::Error, String::new()),
+            "Boolean" => match trimmed {
+                "0" => (CellKind::Flag, "false".to_owned()),
+                _ => (CellKind::Flag, "true".to_owned()),
+            },
+            "DateTime" => moment(trimmed),
+            _ => (CellKind::Text, value.to_owned()),
+        }
+    }
+
     fn end_row(&mut self) -> Result<(), Stop> {
         if self.row.is_empty() {
             return Ok(());
         }
         self.table.row(&self.row)
-    }
-}
-
-/// What a cell holds, by its declared type.
-fn canonical(kind: &str, value: &str, pad: usize) -> (CellKind, String) {
-    let value_trimmed = value.trim();
-    match kind {
-        "Number" => match value_trimmed.parse::<f64>() {
-            Ok(number) => workbook::number(number, pad),
-            Err(_) => (CellKind::Error, String::new()),
-        },
-        "Boolean" => match value_trimmed {
-            "0" => (CellKind::Flag, "false".to_owned()),
-            _ => (CellKind::Flag, "true".to_owned()),
-        },
-        "Error" => (CellKind::Error, String::new()),
-        "DateTime" => moment(value_trimmed),
-        _ => (CellKind::Text, value.to_owned()),
     }
 }
 

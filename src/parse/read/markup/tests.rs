@@ -227,6 +227,54 @@ fn a_spreadsheet_of_2003_is_read_with_its_types() {
     );
 }
 
+/// Excel calls a date a date here, other programs only give it the format of one.
+#[test]
+fn a_number_of_2003_that_is_shown_as_a_date_or_among_letters_is_one() {
+    let style = |id: &str, format: &str| {
+        format!("<Style ss:ID=\"{id}\"><NumberFormat ss:Format=\"{format}\"/></Style>")
+    };
+    let number = |style: &str, value: &str| {
+        format!("<Cell ss:StyleID=\"{style}\"><Data ss:Type=\"Number\">{value}</Data></Cell>")
+    };
+    let rows = [
+        number("short", "45678"),
+        number("custom", "45678.5"),
+        number("mask", "7"),
+        number("fixed", "7.50"),
+        number("standard", "1234"),
+        number("nothing", "NaN"),
+    ];
+    let labels = ["a", "b", "c", "d", "e", "f"].map(text).concat();
+    let file = book(
+        &[
+            style("short", "Short Date"),
+            style("custom", "dd/mm/yyyy"),
+            style("mask", "&quot;E&quot;000"),
+            style("fixed", "Fixed"),
+            style("standard", "Standard"),
+        ]
+        .concat(),
+        &format!("<Row>{labels}</Row><Row>{}</Row>", rows.concat()),
+    );
+    let expected = |date: &str| {
+        [
+            (CellKind::Date, date),
+            (CellKind::Date, &format!("{date}T12:00:00")),
+            (CellKind::Text, "E007"),
+            (CellKind::Number, "7.5"),
+            (CellKind::Number, "1234"),
+            (CellKind::Error, ""),
+        ]
+        .map(|(kind, text)| (kind, text.to_owned()))
+    };
+    assert_eq!(kinds(&file), expected("2025-01-21"));
+    let from_1904 = file.replace(
+        "<Styles>",
+        "<x:ExcelWorkbook><x:Date1904/></x:ExcelWorkbook><Styles>",
+    );
+    assert_eq!(kinds(&from_1904), expected("2029-01-22"));
+}
+
 #[test]
 fn a_hidden_sheet_of_2003_is_skipped_unless_it_was_agreed_on() {
     let hidden = format!(

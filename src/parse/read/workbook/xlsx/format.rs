@@ -9,7 +9,7 @@ const LITERALS: usize = 40;
 
 /// How a number is shown, as far as it changes what it means.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) enum Shown {
+pub(in crate::parse::read) enum Shown {
     /// As a number: its decimals, groups and units are nobody's business here.
     #[default]
     Number,
@@ -24,7 +24,7 @@ pub(super) enum Shown {
 
 /// A place of a mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Slot {
+pub(in crate::parse::read) enum Slot {
     Digit,
     Letter(char),
 }
@@ -40,7 +40,7 @@ pub(super) fn builtin(id: u32) -> Shown {
 }
 
 /// What a format code means.
-pub(super) fn custom(code: &str) -> Shown {
+pub(in crate::parse::read) fn custom(code: &str) -> Shown {
     let mut first = None;
     let mut rest = code;
     loop {
@@ -70,14 +70,6 @@ enum Time {
     /// Years, months, days, hours, minutes or seconds.
     Moment,
     Elapsed,
-}
-
-/// How many digits a number format such as `00000` asks for; 0 for every other format.
-pub(in crate::parse::read) fn zeros(code: &str) -> usize {
-    match custom(code) {
-        Shown::Padded(digits) => digits,
-        _ => 0,
-    }
 }
 
 /// A format code up to a semicolon.

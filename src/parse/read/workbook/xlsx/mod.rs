@@ -30,7 +30,8 @@ use crate::parse::read::workbook::xlsx::strings::Strings;
 use crate::parse::read::workbook::xlsx::styles::Styles;
 use crate::parse::read::workbook::{Candidate, Rows, SHEETS, choose, layout, says_nothing};
 
-pub(in crate::parse::read) use format::zeros;
+pub(in crate::parse::read) use format::{Shown, custom};
+pub(in crate::parse::read) use value::number;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 

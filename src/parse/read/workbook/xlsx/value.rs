@@ -17,7 +17,12 @@ const END_OF_DAYS: f64 = 2_958_466.0;
 const FROM_1904: f64 = 1462.0;
 
 /// Writes the number that `raw` says, as its format means it, into `text`.
-pub(super) fn number(raw: &str, shown: &Shown, from_1904: bool, text: &mut String) -> CellKind {
+pub(in crate::parse::read) fn number(
+    raw: &str,
+    shown: &Shown,
+    from_1904: bool,
+    text: &mut String,
+) -> CellKind {
     text.clear();
     let raw = raw.trim();
     match shown {

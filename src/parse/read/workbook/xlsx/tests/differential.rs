@@ -35,7 +35,10 @@ fn theirs(file: &[u8]) -> Cells {
         .iter()
         .map(|style| {
             let format = style.number_format.as_ref();
-            format.map_or(0, |format| zeros(&format.format_code))
+            match format.map(|format| custom(&format.format_code)) {
+                Some(Shown::Padded(digits)) => digits,
+                _ => 0,
+            }
         })
         .collect();
     let mut cells = Vec::new();
