@@ -33,7 +33,7 @@ pub(in crate::parse::read) fn read<R: Read + Seek, W: Write>(
         survey.take(&row, &table.names)
     })?;
     let Some(chosen) = survey.choose()? else {
-        return Ok(());
+        return Err(without_table().into());
     };
     table.begin(&Layout {
         kind: TableKind::Html,
@@ -126,6 +126,15 @@ impl Survey {
             more => Err(several(more.len())),
         }
     }
+}
+
+/// What an HR system sends instead of a report, and Excel where it has put the sheets into files beside the page.
+fn without_table() -> Finding {
+    Finding::file(
+        code::BLANK_HEADER,
+        "The file is a web page, and there is no table in it that holds anything.",
+        "Open it in a browser: it may say that the login has expired or that the report has failed. Export the table again, best as CSV (UTF-8) or as an Excel workbook (.xlsx).",
+    )
 }
 
 fn several(count: usize) -> Finding {

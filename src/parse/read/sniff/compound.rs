@@ -43,7 +43,9 @@ pub(super) fn compound<R: Read + Seek>(input: &mut R) -> io::Result<Result<Forma
     } else if word {
         Err(refused("an old Word document"))
     } else {
-        Err(refused("a compound document without a workbook"))
+        Err(refused(
+            "an old Office document, cut off or without a workbook",
+        ))
     })
 }
 

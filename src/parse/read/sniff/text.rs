@@ -107,7 +107,7 @@ fn markup(beginning: &str, body: &[u8]) -> Option<Result<Format, Finding>> {
     if PAGE_TAGS.iter().any(|page| is(&first, page)) {
         return Some(Ok(Format::Html));
     }
-    is_xml.then(|| Err(refused("an XML document of a kind that is no table")))
+    is_xml.then(|| Err(refused("an XML document of another kind than Excel's")))
 }
 
 /// The namespace of XML Spreadsheet 2003 where the text is not in bytes of one each.

@@ -13,7 +13,7 @@ pub(in crate::parse::read) struct Candidate {
     pub(in crate::parse::read) is_filled: bool,
 }
 
-/// The sheet that was agreed on, hidden or not, or else the only visible one that holds something; none if all of them are empty.
+/// The sheet that was agreed on, hidden or not, or else the only visible one that holds something; none if all of them are empty and none is hidden.
 pub(in crate::parse::read) fn choose(
     sheets: &[Candidate],
     agreed: Option<&str>,
@@ -34,6 +34,10 @@ pub(in crate::parse::read) fn choose(
     let meant = names(&is_meant);
     if meant.len() > 1 {
         return Err(several(&meant));
+    }
+    let hidden = names(&|sheet| !sheet.is_visible);
+    if meant.is_empty() && !hidden.is_empty() {
+        return Err(all_hidden(&hidden));
     }
     Ok(sheets.iter().position(is_meant))
 }
@@ -61,6 +65,17 @@ fn missing(agreed: &str, visible: &[String]) -> Finding {
             shown(visible)
         ),
         "Give the sheet that name, or correct `sheet` of this data source.",
+    )
+}
+
+fn all_hidden(names: &[String]) -> Finding {
+    Finding::file(
+        code::BLANK_HEADER,
+        format!(
+            "No sheet of the workbook that can be seen holds anything; hidden are {}.",
+            shown(names)
+        ),
+        "Unhide the sheet with the employees, or name it as `sheet` of this data source.",
     )
 }
 
@@ -95,8 +110,19 @@ mod tests {
             sheet("Staff", true, true),
         ];
         assert_eq!(choose(&sheets, None), Ok(Some(2)));
-        assert_eq!(choose(&sheets[..2], None), Ok(None));
+        assert_eq!(choose(&sheets[1..2], None), Ok(None));
         assert_eq!(choose(&sheets, Some(" OLD ")), Ok(Some(0)));
+    }
+
+    #[test]
+    fn a_workbook_whose_sheets_are_hidden_is_not_called_empty() {
+        let sheets = [sheet("Staff", false, true), sheet("Notes", true, false)];
+        let finding = choose(&sheets, None).unwrap_err();
+        assert_eq!(finding.code, code::BLANK_HEADER);
+        assert!(
+            finding.message.contains("hidden are \"Staff\""),
+            "{finding:?}"
+        );
     }
 
     #[test]
