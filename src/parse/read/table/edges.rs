@@ -101,7 +101,7 @@ fn usual_length(below: &[RawRow], labelled: usize) -> Option<usize> {
 }
 
 /// The first empty column between this table and another one at its right: a column without a label and without cells, behind which no known name
-/// stands that is not before it too.
+/// stands that is not before it too. Whatever its names are, rows that begin behind the gap are of another table: a person begins before it.
 fn gap(header: &RawRow, below: &[RawRow], labelled: usize, names: &Names) -> Option<usize> {
     let known = |from: usize, to: usize| {
         (from..to)
@@ -115,6 +115,18 @@ fn gap(header: &RawRow, below: &[RawRow], labelled: usize, names: &Names) -> Opt
         empty(header) && below.iter().all(empty) && {
             let left = known(0, *at);
             known(*at, labelled).iter().all(|name| left.contains(name))
+                || below
+                    .iter()
+                    .any(|row| begins_behind(row, header, *at, labelled))
         }
     })
+}
+
+/// Whether a row says nothing before the column `gap`, and a word below the first label behind it. Sums stand behind a gap too, but are numbers.
+fn begins_behind(row: &RawRow, header: &RawRow, gap: usize, labelled: usize) -> bool {
+    let first = (gap..labelled).find(|at| header.cell(*at).is_some_and(says));
+    let begins = first
+        .and_then(|at| row.cell(at))
+        .is_some_and(|cell| says(cell) && cell.text.chars().any(char::is_alphabetic));
+    begins && !(0..gap).any(|at| row.cell(at).is_some_and(says)) && !is_total(row, labelled)
 }

@@ -189,6 +189,29 @@ fn a_field_behind_an_empty_column_that_is_not_before_it_is_of_the_table() {
 }
 
 #[test]
+fn a_side_table_with_a_known_name_does_not_leak_into_people_where_it_is_longer_than_theirs() {
+    assert_eq!(
+        sheet(&[
+            "employee_id,email,,Country,People",
+            "1,a,,Norway,12",
+            "2,b,,Malta,7",
+            ",,,Chile,3"
+        ]),
+        [
+            "# side-table Cells right of column 2 were left out: the header ends there.",
+            "1: employee_id,email",
+            "2: 1,a",
+            "3: 2,b"
+        ]
+    );
+    // Sums behind an empty column are of the table.
+    for sums in [",,,,500", ",,,Total,500"] {
+        let rows = sheet(&["employee_id,email,,Department,Salary", "1,a,,Law,500", sums]);
+        assert!(rows[1].ends_with("1,a,,Law,500"), "{rows:?}");
+    }
+}
+
+#[test]
 fn right_of_the_header_of_a_sheet_nothing_is_read() {
     assert_eq!(
         sheet(&["employee_id,email", "1,a,,x", "2,b,y", ",,,z", "3"]),
