@@ -74,11 +74,22 @@ const COUNTED: [&str; 16] = [
     "datensatze",
 ];
 /// What a sentence there begins with.
-const SENTENCES: [&str; 5] = [
+const SENTENCES: [&str; 16] = [
     "reportgenerated",
+    "reportdate",
+    "rundate",
     "generatedon",
     "generatedby",
     "printedon",
+    "printedby",
+    "createdon",
+    "createdby",
+    "exportedon",
+    "exportedby",
+    "preparedby",
+    "pageof",
+    "erstelltam",
+    "gedrucktam",
     "confidential",
 ];
 
@@ -146,6 +157,8 @@ mod tests {
             "Total employees: 12,,",
             "TRAILER,214",
             "Report generated on 2026-01-31",
+            "Printed by payroll",
+            "Page 1 of 3",
         ] {
             assert!(is(total), "{total}");
         }
@@ -160,6 +173,8 @@ mod tests {
             "5",
             "",
             "Generated,Ada",
+            "Created,Ada",
+            "Page",
         ] {
             assert!(!is(person), "{person}");
         }
