@@ -132,8 +132,8 @@ pub(in crate::parse::read) fn utf_16(head: &[u8]) -> Option<&'static Encoding> {
     let (mut high, mut low, mut bytes) = (0_usize, 0_usize, 0_usize);
     for pair in head.chunks_exact(2) {
         match pair {
-            // A zero, or a control character that no text has: then this is no text.
-            [0..=8, 0] | [0, 0..=8] => return None,
+            // A character that no text has.
+            [0, 0] => return None,
             [0, _] => high += 1,
             [_, 0] => low += 1,
             // Two characters of a text in single bytes, or one of few Chinese ones.
@@ -146,9 +146,10 @@ pub(in crate::parse::read) fn utf_16(head: &[u8]) -> Option<&'static Encoding> {
     }
     // Delimiters, digits and line ends are ASCII in every language.
     let enough = |zeros: usize| zeros > 2 && zeros > head.len() / 32 && bytes <= zeros * 2;
-    if high == 0 && enough(low) {
+    // Some letters and halves of pictures have their zero on the other side.
+    if high <= low / 16 && enough(low) {
         Some(UTF_16LE)
-    } else if low == 0 && enough(high) {
+    } else if low <= high / 16 && enough(high) {
         Some(UTF_16BE)
     } else {
         None
@@ -461,6 +462,17 @@ mod tests {
         }
         for bytes in [&b"id,name\n1,a\0b\n"[..], b"a\0\0\0b\0\0\0", b"", b"\0a"] {
             assert_eq!(utf_16(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_letter_or_picture_with_a_zero_in_it_hides_no_utf_16() {
+        let text = "id;name;city\r\n1;Ādams Bērziņš;Rīga\r\n2;Ada \u{1f600};Oslo\r\n";
+        for (name, bytes) in [
+            ("UTF-16LE", utf_16_of(text, u16::to_le_bytes)),
+            ("UTF-16BE", utf_16_of(text, u16::to_be_bytes)),
+        ] {
+            assert_eq!(judged(&bytes, None), (text.to_owned(), name, None));
         }
     }
 
