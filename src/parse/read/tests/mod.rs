@@ -1,5 +1,7 @@
 //! Files of every kind to frames, hostile ones too.
 
+pub(in crate::parse::read) mod golden;
+
 use std::io::Cursor;
 use std::time::Duration;
 
@@ -169,6 +171,22 @@ fn a_file_of_empty_cells_has_no_header() {
     assert_eq!(refusal(&empty).code, code::BLANK_HEADER);
 }
 
+/// What csv-spectrum has of this name: the rows that are read, each as an object, and what its JSON says.
+fn spectrum(name: &str) -> Option<(serde_json::Value, serde_json::Value)> {
+    let file = |ending| shared(&format!("csv-spectrum/csvspectrum__{name}.{ending}"));
+    let (csv, json) = (file("csv")?, file("json")?);
+    let mut rows = rows(&csv).into_iter();
+    let (_, labels) = rows.next().unwrap();
+    let read = rows.map(|(_, cells)| {
+        let pairs = labels
+            .iter()
+            .cloned()
+            .zip(cells.into_iter().map(Into::into));
+        serde_json::Value::Object(pairs.collect())
+    });
+    Some((read.collect(), serde_json::from_slice(&json).unwrap()))
+}
+
 #[test]
 fn csv_spectrum_is_read_as_its_authors_mean_it() {
     for name in [
@@ -184,31 +202,26 @@ fn csv_spectrum_is_read_as_its_authors_mean_it() {
         "simple_crlf",
         "utf8",
     ] {
-        let file = |ending| shared(&format!("csv-spectrum/csvspectrum__{name}.{ending}"));
-        let (Some(csv), Some(json)) = (file("csv"), file("json")) else {
+        let Some((read, meant)) = spectrum(name) else {
             continue;
         };
-        let mut rows = rows(&csv).into_iter();
-        let (_, labels) = rows.next().unwrap();
-        let read: Vec<serde_json::Value> = rows
-            .map(|(_, cells)| {
-                let pairs = labels
-                    .iter()
-                    .cloned()
-                    .zip(cells.into_iter().map(Into::into));
-                serde_json::Value::Object(pairs.collect())
-            })
-            .collect();
-        let meant: serde_json::Value = serde_json::from_slice(&json).unwrap();
-        // The JSON of the CR LF files was written with LF.
-        let read = serde_json::to_string(&read)
-            .unwrap()
-            .replace("\\r\\n", "\\n");
-        let meant = serde_json::to_string(&meant)
-            .unwrap()
-            .replace("\\r\\n", "\\n");
-        assert_eq!(read, meant, "{name}");
+        // The files with CR LF have lost their CR on the way to their archive, and the JSON of one has not.
+        let plain = |value: serde_json::Value| value.to_string().replace("\\r\\n", "\\n");
+        assert_eq!(plain(read), plain(meant), "{name}");
     }
+}
+
+/// The twelfth file of csv-spectrum says something else than its own JSON, which is no list and has another telephone number; all the rest of it is read
+/// as it is meant. (The same bytes stand for a degree sign in both: they were no UTF-8 once.)
+#[test]
+fn of_csv_spectrum_one_file_differs_from_its_own_json_by_a_telephone_number() {
+    let Some((read, mut meant)) = spectrum("location_coordinates") else {
+        return;
+    };
+    let telephone = &mut meant["Contact Phone Number"];
+    assert_eq!(*telephone, "1234567890");
+    *telephone = "2095257564".into();
+    assert_eq!(read, serde_json::Value::Array(vec![meant]));
 }
 
 #[test]
@@ -390,7 +403,7 @@ fn a_cut_workbook_is_refused() {
 
 #[test]
 fn an_old_workbook_reads_like_a_new_one() {
-    let file = include_bytes!("../../../tests/fixtures/staff.xls");
+    let file = include_bytes!("../../../../tests/fixtures/staff.xls");
     assert_eq!(
         rows(file),
         [
