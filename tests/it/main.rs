@@ -12,6 +12,8 @@
 
 mod forge;
 mod harness;
+#[path = "../../src/parse/read/tests/mangle.rs"]
+mod mangle;
 mod wire;
 
 mod clients;
@@ -31,6 +33,7 @@ mod containment;
 mod crash;
 mod credentials;
 mod damage;
+mod damaged_files;
 mod data_connections;
 mod database;
 mod drain;

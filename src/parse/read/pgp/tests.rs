@@ -19,6 +19,7 @@ use crate::parse::agreement::Agreement;
 use crate::parse::keys::{PgpSecretKey, Signature};
 use crate::parse::limits::ReadLimits;
 use crate::parse::read::read_sealed;
+use crate::parse::read::tests::mangle::{Dice, mangled};
 use crate::parse::wire::{Decoder, Frame};
 
 const STAFF: &str = "employee_id,work_email\n1,ada@example.com\n2,grace@example.com\n";
@@ -240,6 +241,30 @@ fn a_message_that_was_changed_or_cut_anywhere_is_never_read() {
         let (read, _) = read(&message[..length], ada.alone());
         // A single byte is no message, but may be the header of a text in an old code page.
         assert!(matches!(read, Err(_) | Ok(0)), "cut at {length}");
+    }
+}
+
+#[test]
+fn a_message_that_is_damaged_inside_or_outside_ends_as_read_or_as_one_finding() {
+    let [ada, hans] = [Person::new(), Person::new()];
+    let agreement = ada.agreement(&[&hans], Signature::Optional);
+    let mut builder = MessageBuilder::from_bytes("", STAFF);
+    builder.compression(CompressionAlgorithm::ZIP);
+    let key = &hans.0.primary_key;
+    builder.sign(key, Password::empty(), HashAlgorithm::Sha256);
+    let packets = builder.to_vec(thread_rng()).unwrap();
+    let message = ada.message(STAFF, Some(&hans));
+    for number in 0..crate::parse::read::tests::damage::asked("DAMAGES", 3) * 20 {
+        let mut dice = Dice(number);
+        for damaged in [
+            mangled(&message, &mut dice),
+            ada.sealed(&mangled(&packets, &mut dice)),
+        ] {
+            if let Err(finding) = read(&damaged, agreement.clone()).0 {
+                let told = !finding.message.is_empty() && !finding.remedy.is_empty();
+                assert!(told, "damage {number}: {finding:?}");
+            }
+        }
     }
 }
 

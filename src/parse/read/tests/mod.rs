@@ -1,6 +1,8 @@
 //! Files of every kind to frames, hostile ones too.
 
+pub(in crate::parse::read) mod damage;
 pub(in crate::parse::read) mod golden;
+pub(in crate::parse::read) mod mangle;
 
 use std::io::Cursor;
 use std::time::Duration;
