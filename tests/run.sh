@@ -12,7 +12,7 @@ fi
 # command:package
 commands=(curl:curl lftp:lftp ssh:openssh-client sftp:openssh-client sshpass:sshpass python3:python3 faketime:faketime openssl:openssl cc:gcc
   sslscan:sslscan java:default-jdk-headless php:php-cli perl:perl rclone:rclone psftp:putty-tools wget:wget ftp-ssl:ftp-ssl sshfs:sshfs
-  node:nodejs npm:npm gnutls-cli:gnutls-bin gpg:gnupg)
+  node:nodejs npm:npm gnutls-cli:gnutls-bin gpg:gnupg soffice:libreoffice-calc-nogui)
 # What has no command of its own.
 libraries=(libcommons-net-java libio-socket-ssl-perl)
 missing=()

@@ -53,6 +53,7 @@ mod quota;
 mod reader;
 mod reload;
 mod rights;
+mod round_trips;
 mod session_reuse;
 mod soak;
 mod start;

@@ -22,6 +22,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use self::feature::Feature;
+pub(crate) use self::seat::installed;
 use self::seat::{Bench, Seat};
 use crate::harness::Port;
 
