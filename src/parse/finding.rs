@@ -166,9 +166,9 @@ pub mod code {
         PHOTO_FORMAT = "photo-format";
         /// The picture is cut off or damaged. Refuses the photo.
         PHOTO_DAMAGED = "photo-damaged";
-        /// The picture has more pixels than are read. Refuses the photo.
+        /// The file has more bytes, or the picture more pixels, than are looked at; or looking at it takes too much time or memory. Refuses the photo.
         PHOTO_TOO_LARGE = "photo-too-large";
-        /// The file name's extension is that of another format. A warning.
+        /// The file name's extension is that of another format. A warning; an error where it is no photo's at all, which is not taken.
         PHOTO_EXTENSION = "photo-extension";
         /// The picture is not 100 x 128 pixels. A warning.
         PHOTO_SIZE = "photo-size";

@@ -30,6 +30,9 @@ pub const WANTED_HEIGHT: u32 = 128;
 /// Density of a photo, in pixels to the inch (R0.10).
 pub const PPI: u16 = 72;
 
+/// A photo of more bytes is not looked at. A camera's largest JPEG is half as large, and photos should have 100 x 128 pixels.
+pub const MOST_BYTES: usize = 25_000_000;
+
 /// A format that photos may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -107,6 +110,23 @@ pub enum Wish {
     Conform,
 }
 
+impl Wish {
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tell => "tell",
+            Self::Conform => "conform",
+        }
+    }
+
+    /// Takes the stored word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Tell, Self::Conform]
+            .into_iter()
+            .find(|wish| wish.as_str() == text)
+    }
+}
+
 /// What looking at a whole photo came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Examined {
@@ -119,7 +139,14 @@ pub struct Examined {
 }
 
 impl Examined {
-    fn refused(photo: Option<Photo>, finding: Finding) -> Self {
+    /// Whether no finding refuses it.
+    pub fn is_taken(&self) -> bool {
+        let severities = self.findings.iter().map(|finding| finding.severity);
+        severities.min() != Some(Severity::Error)
+    }
+
+    /// A photo that cannot be shown.
+    pub(crate) fn refused(photo: Option<Photo>, finding: Finding) -> Self {
         Self {
             photo,
             findings: vec![finding],
@@ -164,6 +191,20 @@ pub fn examine(file_name: &str, bytes: &[u8], wish: Wish) -> Examined {
         findings,
         conformed,
     }
+}
+
+/// What is told about a photo of more than [`MOST_BYTES`], which is not looked at.
+pub fn too_many_bytes(bytes: u64) -> Examined {
+    let finding = Finding::file(
+        code::PHOTO_TOO_LARGE,
+        format!(
+            "The file has {} MB; photos of more than {} MB are not looked at.",
+            bytes.div_ceil(1_000_000),
+            MOST_BYTES / 1_000_000
+        ),
+        "Scale it down to 100 x 128 pixels and save it as JPEG: that has a few KB.",
+    );
+    Examined::refused(None, finding)
 }
 
 const SEND_A_PHOTO: &str = "Save or export it as JPEG and send that.";

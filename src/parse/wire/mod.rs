@@ -8,6 +8,7 @@
 
 mod decoder;
 mod encoder;
+pub mod photo;
 
 pub use decoder::{Decoder, WireError};
 pub use encoder::Encoder;
