@@ -130,10 +130,11 @@ pub fn pass_async(_: Point) -> std::future::Ready<std::io::Result<()>> {
     std::future::ready(Ok(()))
 }
 
-/// In the child that reads a file: does what a taken-over child might do, if the file asks for it. Only where there are fail points.
+/// In the child that reads a file: does what a taken-over child might do, if the file asks for it. `begin` reads how the file begins. Only where there
+/// are fail points.
 #[cfg(not(feature = "failpoints"))]
 #[inline]
-pub const fn misbehave(_: &std::fs::File) -> std::io::Result<()> {
+pub fn misbehave(_: impl FnOnce(&mut [u8]) -> std::io::Result<usize>) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -321,15 +322,14 @@ mod misdeeds {
     use std::fs::File;
     use std::io;
     use std::net::UdpSocket;
-    use std::os::unix::fs::FileExt as _;
     use std::os::unix::net::UnixStream;
     use std::os::unix::process::CommandExt as _;
     use std::process::Command;
 
     /// Carries it out. An error says that it was not prevented from trying.
-    pub fn misbehave(file: &File) -> io::Result<()> {
+    pub fn misbehave(read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<()> {
         let mut begin = [0; 64];
-        let length = file.read_at(&mut begin, 0)?;
+        let length = read(&mut begin)?;
         let begin = String::from_utf8_lossy(begin.get(..length).unwrap_or_default());
         let mut words = begin.split_whitespace();
         if words.next() != Some("rosterd-misdeed:") {

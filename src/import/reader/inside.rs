@@ -3,26 +3,41 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use crate::failpoint;
-use crate::import::reader::order::Order;
+use crate::import::reader::order::{self, Order, PhotoRequest};
 use crate::import::reader::{OUR_FAULT, jail, restrict};
+use crate::parse::photo::examine;
 use crate::parse::read::read_sealed;
+use crate::parse::wire::photo::{read_photo, write_answer};
 
-/// The whole life of the child: waits for its order at stdin, limits itself, reads the file, writes frames to stdout. `arguments` are what the parent
-/// gave behind [`super::CHILD_COMMAND`].
-pub fn child_main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
+/// The whole life of the child that reads a file: waits for its order at stdin, limits itself, reads the file, writes frames to stdout. `arguments` are
+/// what the parent gave behind [`super::CHILD_COMMAND`].
+pub fn child_main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    live(arguments, read)
+}
+
+/// The same of the child that looks at photos, which come over stdin one after the other.
+pub fn photo_child_main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    live(arguments, look_at_photos)
+}
+
+fn live(
+    mut arguments: impl Iterator<Item = String>,
+    work: fn(UnixStream) -> io::Result<()>,
+) -> ExitCode {
     // The message of a panic may hold what stands in a cell; its place does not.
     std::panic::set_hook(Box::new(|panic| {
         if let Some(place) = panic.location() {
             say(&format!("panicked at {place}"));
         }
     }));
-    match child(&arguments.next().unwrap_or_default()) {
+    match begin(&arguments.next().unwrap_or_default()).and_then(work) {
         Ok(()) => ExitCode::SUCCESS,
         // The parent has heard enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -33,10 +48,13 @@ pub fn child_main(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-fn child(parent: &str) -> io::Result<()> {
+fn begin(parent: &str) -> io::Result<UnixStream> {
     end_with(parent)?;
     restrict::ahead()?;
-    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    Ok(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+fn read(socket: UnixStream) -> io::Result<()> {
     let Order {
         request,
         file,
@@ -46,7 +64,7 @@ fn child(parent: &str) -> io::Result<()> {
     let written = scratch.as_ref().and(pgp).map_or(0, |pgp| pgp.plain_bytes);
     restrict::for_reading(&request.limits, written)?;
     jail::lock_in()?;
-    failpoint::misbehave(&file)?;
+    failpoint::misbehave(|begin| file.read_at(begin, 0))?;
     let output = BufWriter::with_capacity(64 * 1024, File::from(OwnedFd::from(socket)));
     read_sealed(
         Bytes(file),
@@ -55,6 +73,19 @@ fn child(parent: &str) -> io::Result<()> {
         &request.agreement,
         output,
     )
+}
+
+fn look_at_photos(socket: UnixStream) -> io::Result<()> {
+    let PhotoRequest { limits, wish } = order::receive(&socket)?;
+    let mut output = BufWriter::new(File::from(OwnedFd::from(socket.try_clone()?)));
+    let mut input = Bytes(File::from(OwnedFd::from(socket)));
+    restrict::for_reading(&limits, 0)?;
+    jail::lock_in()?;
+    while let Some((name, bytes)) = read_photo(&mut input)? {
+        failpoint::misbehave(|mut begin| begin.write(&bytes))?;
+        write_answer(&mut output, examine(&name, &bytes, wish))?;
+    }
+    Ok(())
 }
 
 /// Bytes and nothing else: the library asks a [`File`] for more, with calls that the jail does not allow.

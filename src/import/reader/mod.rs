@@ -3,12 +3,15 @@
 //! A hostile workbook can make its reader abort, hang or ask for any amount of memory. So each file is read by a child of the same program
 //! that lives for this one file, with limits that it sets on itself, and locked in, before it looks at the first byte. It gets the file as a descriptor
 //! over a socket, writes frames to that and has no environment. The parent believes nothing of what it writes; however it ends, the daemon goes on.
+//!
+//! Photos are looked at in such children too ([`PhotoReader`]): many by one, because each is small, and all of one tenant.
 
 mod blame;
 mod frames;
 mod inside;
 mod jail;
 mod order;
+mod photos;
 mod restrict;
 mod scratch;
 mod spare;
@@ -27,18 +30,22 @@ use crate::failpoint::{self, Point};
 use crate::parse::agreement::Agreement;
 use crate::parse::finding::Finding;
 use crate::parse::limits::ReadLimits;
+use crate::parse::photo::Wish;
 
-use blame::blame;
+use blame::{cause, of_file};
 pub use frames::Frames;
 use frames::Last;
-pub use inside::child_main;
+pub use inside::{child_main, photo_child_main};
 pub use jail::missing;
 use order::{Order, Request};
+pub use photos::PhotoReader;
 use spare::{Spare, Waiting};
 use watch::{Cut, End, beside, watch};
 
-/// First argument of the child.
+/// First argument of the child that reads a file.
 pub const CHILD_COMMAND: &str = "read-child";
+/// First argument of the child that looks at photos.
+pub const PHOTO_CHILD_COMMAND: &str = "photo-child";
 /// The child could not read its input or limit itself: our fault, not the file's.
 const OUR_FAULT: u8 = 74;
 /// A child may use its time on a third of a core: beyond that the machine is at fault.
@@ -90,7 +97,8 @@ pub enum ReaderError {
 }
 
 impl Reader {
-    /// A reader that runs `program`, which is to call [`child_main`] when its first argument is [`CHILD_COMMAND`].
+    /// A reader that runs `program`, which is to call [`child_main`] when its first argument is [`CHILD_COMMAND`], and [`photo_child_main`] when it is
+    /// [`PHOTO_CHILD_COMMAND`].
     pub fn new(program: PathBuf, limits: ReadLimits) -> Self {
         Self {
             program,
@@ -127,6 +135,11 @@ impl Reader {
             limits,
             ..self.clone()
         }
+    }
+
+    /// What looks at the photos of one tenant.
+    pub fn of_photos(&self, wish: Wish) -> PhotoReader {
+        PhotoReader::new(self.program.clone(), self.limits, wish)
     }
 
     /// Reads `file` in a child; `consume` gets what is in it on the blocking pool. Dropping the future kills the child.
@@ -205,7 +218,7 @@ impl Reader {
             (Some(Last::Cut), End::TimedOut) => return Err(ReaderError::Stalled(most)),
             (Some(Last::Cut), End::Status(status)) => {
                 tracing::debug!(?status, "the reader ended before the file");
-                Ending::Refused(blame(status, &said, &self.limits)?)
+                Ending::Refused(of_file(cause(status, &said)?, &self.limits))
             }
         };
         Ok((consumed, ending))

@@ -12,10 +12,12 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::parse::agreement::Agreement;
 use crate::parse::limits::ReadLimits;
+use crate::parse::photo::Wish;
 
 /// The file and, if there may be a plain text of it, a place for that.
 const DESCRIPTORS: usize = 2;
@@ -27,6 +29,34 @@ const MOST_BYTES: u32 = 16 << 20;
 pub(super) struct Request {
     pub(super) limits: ReadLimits,
     pub(super) agreement: Agreement,
+}
+
+/// What a child is told that looks at photos.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PhotoRequest {
+    pub(super) limits: ReadLimits,
+    pub(super) wish: Wish,
+}
+
+/// The form of a request that goes without descriptors.
+pub(super) fn message(request: &impl Serialize) -> io::Result<Vec<u8>> {
+    let request = serde_json::to_vec(request)?;
+    let length = u32::try_from(request.len()).map_err(io::Error::other)?;
+    Ok([&length.to_le_bytes(), request.as_slice()].concat())
+}
+
+/// Waits for such a request, in the child.
+pub(super) fn receive<T: DeserializeOwned>(mut socket: &UnixStream) -> io::Result<T> {
+    let mut length = [0; 4];
+    socket.read_exact(&mut length)?;
+    rest(socket, length)
+}
+
+fn rest<T: DeserializeOwned>(socket: &UnixStream, length: [u8; 4]) -> io::Result<T> {
+    let length = u32::from_le_bytes(length).min(MOST_BYTES);
+    let mut request = Vec::new();
+    socket.take(length.into()).read_to_end(&mut request)?;
+    Ok(serde_json::from_slice(&request)?)
 }
 
 /// What a child is to read.
@@ -85,13 +115,9 @@ impl Order {
         let Some(file) = files.next() else {
             return Err(io::ErrorKind::UnexpectedEof.into());
         };
-        let rest = length.get_mut(got.bytes..).unwrap_or_default();
-        socket.read_exact(rest)?;
-        let length = u32::from_le_bytes(length).min(MOST_BYTES);
-        let mut request = Vec::new();
-        socket.take(length.into()).read_to_end(&mut request)?;
+        socket.read_exact(length.get_mut(got.bytes..).unwrap_or_default())?;
         Ok(Self {
-            request: serde_json::from_slice(&request)?,
+            request: rest(socket, length)?,
             file,
             scratch: files.next(),
         })

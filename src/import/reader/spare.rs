@@ -51,16 +51,16 @@ impl Program {
 }
 
 impl Waiting {
-    /// Starts `program`. It ends with the thread that calls this, so that must be one that lives as long as the process.
+    /// Starts `program` for this kind of work. It ends with the thread that calls this, so that must be one that lives as long as the process.
     ///
     /// A socket is its stdin and stdout and not a pipe, because a socket takes descriptors, and can be shut down under the one who reads from it.
-    pub(super) fn start(program: &Path) -> io::Result<Self> {
+    pub(super) fn start(program: &Path, work: &str) -> io::Result<Self> {
         let identity = Program::at(program);
         let (socket, theirs) = UnixStream::pair()?;
         let mut command = Command::new(program);
         command
             .arg0("rosterd")
-            .arg(CHILD_COMMAND)
+            .arg(work)
             .arg(getpid().as_raw_pid().to_string())
             .env_clear()
             // With a second arena, the C library asks how many cores there are when memory has run out, which the jail would not forgive.
@@ -131,14 +131,14 @@ impl Spare {
         });
         match spare {
             Some(spare) if spare.is_fit(program) => Ok(spare),
-            _ => Waiting::start(program),
+            _ => Waiting::start(program, CHILD_COMMAND),
         }
     }
 
     /// Starts one if it is wanted and missing.
     pub(super) fn fill(&self, program: &Path) {
         self.change(|place| match place {
-            Place::Empty => match Waiting::start(program) {
+            Place::Empty => match Waiting::start(program, CHILD_COMMAND) {
                 Ok(waiting) => (Place::Taken(waiting), ()),
                 Err(error) => {
                     tracing::debug!(%error, "no reader could be started ahead");

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::import::child::Running;
 
 /// For a child that has nothing more to say.
-const GRACE: Duration = Duration::from_secs(2);
+pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// For reading what a child that has ended wrote to stderr.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 const STDERR_BYTES: u64 = 4096;
