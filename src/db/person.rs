@@ -25,7 +25,53 @@ pub struct Page {
     last: Option<String>,
 }
 
+/// Somebody who is employed, and the photo that their column names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portrayed {
+    pub employee_id: String,
+    pub photo_file: Option<String>,
+}
+
 impl Db {
+    /// Who is employed, in all data sources together, and which photo their column names; by data source and key.
+    ///
+    /// A page of people is one row of the database, as in [`Db::known_people`], and no statement lasts longer than a page: a writer's log is not kept long.
+    pub async fn portrayed_people(
+        &self,
+        tenant: &TenantId,
+        environment: Environment,
+    ) -> Result<Vec<Portrayed>, DbError> {
+        let mut people = Vec::new();
+        let (mut source, mut key) = (String::new(), String::new());
+        loop {
+            let row = sqlx::query(
+                "SELECT json_group_array(json_array(employee_id, photo_file)) AS people, max(source) AS source, max(key) FILTER (WHERE source = last_source) AS key FROM (
+                     SELECT source, key, coalesce(fields ->> 'employee_id', key) AS employee_id, fields ->> 'photo_file' AS photo_file,
+                            max(source) OVER () AS last_source FROM (
+                         SELECT source, key, fields FROM person
+                         WHERE tenant = ?1 AND environment = ?2 AND standing = 'employed' AND (source, key) > (?3, ?4) ORDER BY source, key LIMIT ?5))",
+            )
+            .bind(tenant.as_str())
+            .bind(environment.as_str())
+            .bind(&source)
+            .bind(&key)
+            .bind(PAGE)
+            .fetch_one(&self.reader)
+            .await?;
+            let last: Option<(String, String)> = row
+                .try_get::<Option<String>, _>("source")?
+                .zip(row.try_get("key")?);
+            let Some(last) = last else { return Ok(people) };
+            (source, key) = last;
+            let page: Vec<(String, Option<String>)> =
+                from_json("person.fields", row.try_get("people")?)?;
+            people.extend(page.into_iter().map(|(employee_id, photo_file)| Portrayed {
+                employee_id,
+                photo_file,
+            }));
+        }
+    }
+
     /// The next people of a data source, without their fields, in the order of their keys; an empty page is the end.
     ///
     /// A page is one row of the database: one per person would take most of the time of an import.

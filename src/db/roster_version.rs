@@ -16,6 +16,22 @@ impl Db {
         let mut connection = self.reader.acquire().await?;
         version(&mut connection, tenant, environment, source).await
     }
+
+    /// Moves whenever the roster of a tenant changes, in whichever data source.
+    pub async fn whole_roster_version(
+        &self,
+        tenant: &TenantId,
+        environment: Environment,
+    ) -> Result<i64, DbError> {
+        let version = sqlx::query_scalar(
+            "SELECT coalesce(sum(version), 0) FROM roster_version WHERE tenant = ?1 AND environment = ?2",
+        )
+        .bind(tenant.as_str())
+        .bind(environment.as_str())
+        .fetch_one(&self.reader)
+        .await?;
+        Ok(version)
+    }
 }
 
 async fn version(
