@@ -7,6 +7,7 @@ use crate::config::{Config, Ftps, Limits, LogFormat, Login, Retention, SessionRe
 use crate::parse::agreement::Delimiter;
 use crate::parse::check::value::Point;
 use crate::parse::keys::PgpSecretKey;
+use crate::parse::photo::Wish;
 use crate::tenant::{DataSource, NamePattern};
 
 /// What one thing says under one key.
@@ -204,6 +205,11 @@ fn of_tenant(tenant: &Tenant) -> Vec<Aspect> {
             "accept_unclean_close",
             tenant.accept_unclean_close.to_string(),
         ),
+        own(
+            "photos.conform",
+            (tenant.photos.wish == Wish::Conform).to_string(),
+        ),
+        own("photos.pause", seconds(tenant.photos.pause)),
     ];
     for login in &tenant.logins {
         aspects.extend(of_login(login).into_iter().map(|it| it.of(tenant)));

@@ -2,6 +2,7 @@
 
 use crate::config::document::{Document, Place, Problem, Section};
 use crate::config::login::Login;
+use crate::config::photos::{self, Photos};
 use crate::config::sources;
 use crate::tenant::{DataSource, NamePattern, TenantId};
 
@@ -18,6 +19,7 @@ pub struct Tenant {
     /// The risk: whoever can send a FIN, and a sender that closes its data connection after an error of its own, can pass off the first part of a file as
     /// the whole. What is left against that is ALLO, that the control connection must live on, and the safeguard against too many leavers.
     pub accept_unclean_close: bool,
+    pub photos: Photos,
     pub logins: Vec<Login>,
     pub data_sources: Vec<DataSource>,
 }
@@ -75,6 +77,7 @@ impl Tenant {
             })
             .collect();
         let quota_bytes = section.size("quota");
+        let photos = photos::read(section);
         let data_sources = sources::read(section, &temporary_names, &ignore_names);
         Some(Self {
             id: id?,
@@ -83,6 +86,7 @@ impl Tenant {
             temporary_names,
             ignore_names,
             accept_unclean_close,
+            photos,
             logins,
             data_sources,
         })
@@ -153,6 +157,7 @@ impl Tenant {
             temporary_names: Vec::new(),
             ignore_names: Vec::new(),
             accept_unclean_close: false,
+            photos: Photos::default(),
             logins: Vec::new(),
             data_sources: Vec::new(),
         }
