@@ -114,6 +114,10 @@ fn describe() {
         "rosterd_deliveries_total",
         "Complete files taken up from the mailboxes."
     );
+    describe_counter!(
+        "rosterd_photos_total",
+        "Photos looked at, by what came of it."
+    );
     describe_counter!("rosterd_import_runs_total", "Import runs by outcome.");
     describe_histogram!(
         "rosterd_import_run_duration_seconds",
@@ -256,6 +260,25 @@ pub fn count_delivery(
     if kind == DeliveryKind::Data {
         set_last_delivery(tenant, environment, received);
     }
+}
+
+/// What came of looking at a photo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PhotoOutcome {
+    Fine,
+    Warned,
+    Refused,
+}
+
+/// Counts a photo that was looked at.
+pub fn count_photo(tenant: &TenantId, environment: Environment, outcome: PhotoOutcome) {
+    let outcome = match outcome {
+        PhotoOutcome::Fine => "fine",
+        PhotoOutcome::Warned => "warned",
+        PhotoOutcome::Refused => "refused",
+    };
+    counter!("rosterd_photos_total", "tenant" => tenant.as_str().to_owned(), "environment" => environment.as_str(), "outcome" => outcome)
+        .increment(1);
 }
 
 /// Sets when the last data file was delivered.

@@ -297,20 +297,28 @@ fn no_stage_imports_a_later_one() {
     let forbidden = [
         (
             "mailbox",
-            &["listen", "intake", "queue", "import", "db", "admin", "web"][..],
+            &[
+                "listen", "intake", "queue", "import", "photos", "db", "admin", "web",
+            ][..],
         ),
         (
             "listen",
             &[
-                "intake", "queue", "import", "db", "admin", "web", "roster", "report",
+                "intake", "queue", "import", "photos", "db", "admin", "web", "roster", "report",
             ],
         ),
-        ("intake", &["listen", "queue", "import", "admin", "web"]),
-        ("queue", &["listen", "import", "admin", "web"]),
-        ("import", &["listen", "admin", "web"]),
+        (
+            "intake",
+            &["listen", "queue", "import", "photos", "admin", "web"],
+        ),
+        ("queue", &["listen", "import", "photos", "admin", "web"]),
+        ("import", &["listen", "photos", "admin", "web"]),
+        ("photos", &["listen", "admin", "web"]),
         (
             "db",
-            &["listen", "intake", "queue", "import", "admin", "web"],
+            &[
+                "listen", "intake", "queue", "import", "photos", "admin", "web",
+            ],
         ),
     ];
     let mut violations = Vec::new();

@@ -10,6 +10,7 @@ mod explain_login;
 mod hash_password;
 mod import;
 mod logins;
+mod photos;
 mod reload;
 mod restore;
 mod retry;
@@ -86,6 +87,11 @@ enum Command {
     ExplainLogin(explain_login::Arguments),
     /// Print who is employed.
     Roster(roster::Arguments),
+    /// Say whose photo is which, or what the tenant would be told of local photos.
+    ///
+    /// Without FILE: the photos in the mailbox and the people they belong to, as both are now. With FILE: each photo is looked at as a pushed one is, and
+    /// matched with the people by its name; nothing is changed. Ends with 1 if a photo is refused.
+    Photos(photos::Arguments),
     /// Print a CSV header and one sample row that a tenant's mapping accepts.
     Template(template::Arguments),
     /// Show which addresses the running daemon has banned for failed logins, or lift bans.
@@ -171,6 +177,7 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
             Command::Reject(arguments) => verdict::reject(config, &arguments).await,
             Command::Retry { id } => retry::run(config, &id).await,
             Command::Roster(arguments) => roster::run(&config, &arguments).await,
+            Command::Photos(arguments) => photos::run(&config, &arguments).await,
             Command::Logins(arguments) => logins::run(&config, &arguments).await,
             Command::ExplainLogin(arguments) => explain_login::run(&config, &arguments),
             Command::Template(arguments) => template::run(&config, &arguments),

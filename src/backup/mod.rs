@@ -17,6 +17,8 @@
 //! archive, mailboxes, spool          as in the state folder
 //! config/                            rosterd.toml, tenants/*.toml, certificate, key, host_keys/<n>
 //! ```
+//!
+//! Pictures that photos were brought to (`photos/`) are left out: whichever is missing is made again from its original.
 
 mod copy;
 mod manifest;

@@ -68,7 +68,7 @@ impl Core {
 }
 
 /// What the reader runs: this very program, also when an upgrade has put another one in its place, which may speak to its child in other words.
-fn this_program() -> anyhow::Result<PathBuf> {
+pub fn this_program() -> anyhow::Result<PathBuf> {
     let running = Path::new("/proc/self/exe");
     if running.is_symlink() {
         return Ok(running.to_owned());

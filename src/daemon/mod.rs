@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::control::{AskError, Question, ask};
-pub use self::core::{Core, RESTORING, own_state_dir};
+pub use self::core::{Core, RESTORING, own_state_dir, this_program};
 pub use self::lock::StateLock;
 pub use self::reload::{Report, Waiting};
 use control::{Answers, Control};
@@ -41,8 +41,9 @@ use crate::listen::login::Logins;
 use crate::listen::sftp::{Algorithms, SftpServer, SshIdentity};
 use crate::live::{Holder, Live};
 use crate::mailbox::Mailboxes;
+use crate::photos::Photos;
 use crate::queue::Worker;
-use crate::queue::worker::this_process;
+use crate::queue::worker::{Work, this_process};
 use crate::tasks::Tasks;
 use crate::web::Health;
 use crate::{telemetry, web};
@@ -140,15 +141,9 @@ impl Daemon {
             ["control", "sessions", "intake", "workers", "web"].map(Tasks::new);
 
         let wake = Arc::new(Notify::new());
-        let importer = Arc::clone(&core.importer);
-        let worker = Worker {
-            db: core.db.clone(),
-            clock: Arc::clone(&core.clock),
-            owner: this_process(),
-            work: Importer::work(&settings.part(move |config| Arc::new(importer.under(config)))),
-            wake: Arc::clone(&wake),
-            slots: WORKER_SLOTS,
-        };
+        let photos = photos(&core, &settings);
+        let wake_photos = Arc::clone(&photos.wake);
+        let worker = worker(&core, &settings, Arc::clone(&wake), &wake_photos);
         let logins = Logins::new(
             settings.clone(),
             Arc::clone(&core.mailboxes),
@@ -176,11 +171,13 @@ impl Daemon {
             Arc::clone(&core.clock),
             intake::Settings::default(),
             Arc::clone(&wake),
+            Arc::clone(&photos.wake),
         ));
         intake.serve(&collecting);
         reload::waiting(&core.db, &settings.now()).await;
         let in_group = workers.clone();
         workers.spawn_vital("worker", async move { worker.serve(&in_group).await });
+        workers.spawn_vital("photos", photos.serve(workers.draining().clone()));
         if let Some(ftps) = listeners.ftps {
             ftps.serve(&sessions);
         }
@@ -207,6 +204,7 @@ impl Daemon {
             collecting: collecting.clone(),
             db: core.db.clone(),
             wake,
+            wake_photos,
             clock: Arc::clone(&core.clock),
         });
         let reloading = reloader.serve(hangup, asked, control.draining().clone());
@@ -392,6 +390,55 @@ impl Listeners {
             hints.log(config);
         }
         Ok(Self { ftps, sftp, web })
+    }
+}
+
+/// What looks at photos.
+fn photos(core: &Core, settings: &Live<Config>) -> Photos {
+    let reader = core.importer.reader.clone();
+    Photos {
+        db: core.db.clone(),
+        clock: Arc::clone(&core.clock),
+        mailboxes: Arc::clone(&core.mailboxes),
+        reader: settings.part(move |config| Arc::new(reader.with(config.limits.reading()))),
+        deposit: core.importer.deposit.clone(),
+        wake: Arc::default(),
+    }
+}
+
+/// What runs jobs; after each, the photos may be other people's.
+fn worker(
+    core: &Core,
+    settings: &Live<Config>,
+    wake: Arc<Notify>,
+    wake_photos: &Arc<Notify>,
+) -> Worker {
+    let importer = Arc::clone(&core.importer);
+    let importers = settings.part(move |config| Arc::new(importer.under(config)));
+    Worker {
+        db: core.db.clone(),
+        clock: Arc::clone(&core.clock),
+        owner: this_process(),
+        work: then_wake(Importer::work(&importers), wake_photos),
+        wake,
+        slots: WORKER_SLOTS,
+    }
+}
+
+/// The same work, with something to wake after each job.
+fn then_wake(work: Work, wake: &Arc<Notify>) -> Work {
+    let wake = Arc::clone(wake);
+    let run = work.run;
+    Work {
+        run: Arc::new(move |job| {
+            let (running, wake) = (run(job), Arc::clone(&wake));
+            Box::pin(async move {
+                let ran = running.await;
+                wake.notify_one();
+                ran
+            })
+        }),
+        ..work
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Reloader {
     pub(super) db: Db,
     /// Wakes the worker.
     pub(super) wake: Arc<Notify>,
+    /// Wakes what looks at photos.
+    pub(super) wake_photos: Arc<Notify>,
     pub(super) clock: SharedClock,
 }
 
@@ -142,6 +144,7 @@ impl Reloader {
         self.mailboxes.retire();
         self.intake.follow(&self.collecting);
         self.wake.notify_one();
+        self.wake_photos.notify_one();
         if let Some(ftps) = &front.ftps {
             telemetry::set_certificate_expiry(ftps.tls.expires());
         }

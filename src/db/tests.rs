@@ -544,8 +544,10 @@ async fn photos_are_remembered_as_they_were_looked_at_and_forgotten_when_they_ar
     };
     assert_eq!(otherwise(Wish::Tell, "").await, 1);
     assert_eq!(otherwise(Wish::Conform, "/images/1.jpg").await, 0);
-    let lost = ["14.jpg".to_owned()];
-    db.forget_conformed(acme, production, &lost).await.unwrap();
+    let missing = ["14.jpg".to_owned()];
+    db.forget_conformed(acme, production, &missing)
+        .await
+        .unwrap();
     assert_eq!(otherwise(Wish::Conform, "").await, 2, "it is made again");
     store(&[], &["/images/1.jpg".to_owned()], 0).await;
     let left = db.photos(acme, production).await.unwrap();
@@ -584,14 +586,14 @@ async fn everybody_who_is_employed_is_there_once_however_many_pages_that_makes()
     let people = people.await.unwrap();
     let found: BTreeSet<_> = people.iter().map(|it| it.employee_id.clone()).collect();
     let expected: BTreeSet<_> = (1..=4100)
-        .filter(|i| i % 5 != 0)
+        .filter(|i: &u32| !i.is_multiple_of(5))
         .map(|i| format!("E{i}"))
         .collect();
     assert_eq!(people.len(), expected.len());
     assert_eq!(found, expected);
     for it in people {
         let number: u32 = it.employee_id[1..].parse().unwrap();
-        let named = (number % 3 == 0).then(|| format!("{number}-ü.jpg"));
+        let named = number.is_multiple_of(3).then(|| format!("{number}-ü.jpg"));
         assert_eq!(it.photo_file, named, "{}", it.employee_id);
     }
     let nobody = bench.db.portrayed_people(&acme, Environment::Sandbox);

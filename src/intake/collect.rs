@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub(super) reading: Arc<Semaphore>,
     /// Told of every new job.
     pub(super) queue: Arc<Notify>,
+    /// Told of every new photo.
+    pub(super) photos: Arc<Notify>,
 }
 
 /// The intake of one mailbox. Nobody else takes anything out of its spool.
@@ -467,10 +469,7 @@ impl Collector {
             );
             match counted {
                 DeliveryKind::Data => self.shared.queue.notify_one(),
-                DeliveryKind::Photo if photo.is_none() => {
-                    tracing::warn!(tenant.id = %tenant, delivery.id = %delivery, "a photo is no picture that we know");
-                }
-                DeliveryKind::Photo => {}
+                DeliveryKind::Photo => self.shared.photos.notify_one(),
             }
         }
         Ok(recorded)

@@ -96,7 +96,7 @@ struct Tended {
 }
 
 impl Intake {
-    /// Prepares intake; `queue` is told of every new job.
+    /// Prepares intake; `queue` is told of every new job, and `photos` of every new photo.
     pub fn new(
         mailboxes: Arc<Mailboxes>,
         config: Live<Config>,
@@ -104,12 +104,14 @@ impl Intake {
         clock: SharedClock,
         settings: Settings,
         queue: Arc<Notify>,
+        photos: Arc<Notify>,
     ) -> Self {
         let shared = Shared {
             db,
             clock,
             reading: Arc::new(Semaphore::new(settings.readers.max(1))),
             queue,
+            photos,
         };
         Self {
             mailboxes,

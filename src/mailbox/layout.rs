@@ -5,8 +5,9 @@
 //! staging/<tenant>/<environment>/<uuid>                          uploads in progress
 //! spool/<tenant>/<environment>/<delivery>.<path, / as \>         hard link to a finished upload
 //! archive/<tenant>/<environment>/<delivery>                      copy of a data delivery
+//! photos/<tenant>/<environment>/<delivery>.jpg                   what a photo was brought to
 //! ```
-//! All lie on one file system: finished uploads are linked and renamed from one to the other.
+//! All but the last lie on one file system: finished uploads are linked and renamed from one to the other.
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,8 @@ pub struct Layout {
     pub spool: PathBuf,
     /// Copies of deliveries.
     pub archive: PathBuf,
+    /// What photos were brought to.
+    pub photos: PathBuf,
 }
 
 impl Layout {
@@ -54,6 +57,7 @@ impl Layout {
             staging: place("staging"),
             spool: place("spool"),
             archive: place("archive"),
+            photos: place("photos"),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Pure. The outcome of a run, for the eyes of the tenant and the admin: the RUN document, the receipt, the error file, the roster as a file;
-//! and the report of a batch of photos.
+//! and of photos the report of a batch, and whose each is.
 
 pub mod error_file;
 pub mod findings;
+pub mod photo_listing;
 pub mod photos;
 pub mod receipt;
 pub mod roster;

@@ -1,6 +1,8 @@
 //! Pure. The report of a batch of photos: how many came, how many are as they should be, and each finding with the file it is about. As JSON, and as a CSV that
 //! a spreadsheet opens.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -81,27 +83,29 @@ pub struct Wanted {
 /// The report of one batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PhotoReport {
-    /// The delivery id of the first photo.
-    pub batch: String,
+    /// The delivery id of the first photo; none of files that were not delivered.
+    pub batch: Option<String>,
     pub tenant: TenantId,
     pub environment: Environment,
     #[serde(serialize_with = "instant")]
-    pub first_received_at: Timestamp,
+    pub first_received_at: Option<Timestamp>,
     #[serde(serialize_with = "instant")]
-    pub last_received_at: Timestamp,
+    pub last_received_at: Option<Timestamp>,
     pub wanted: Wanted,
     pub counts: Counts,
     /// All findings, also those that are not kept.
     pub findings_total: u64,
     pub findings: Vec<PhotoFinding>,
+    #[serde(skip)]
+    kept: BTreeMap<Severity, usize>,
 }
 
 impl PhotoReport {
     /// How many findings are kept.
     pub const LIMIT: usize = 10_000;
 
-    /// A report that nothing stands in yet.
-    pub fn new(
+    /// The report of a batch, that nothing stands in yet.
+    pub fn of_batch(
         batch: &str,
         tenant: TenantId,
         environment: Environment,
@@ -109,11 +113,21 @@ impl PhotoReport {
         last: Timestamp,
     ) -> Self {
         Self {
-            batch: batch.to_owned(),
+            batch: Some(batch.to_owned()),
+            first_received_at: Some(first),
+            last_received_at: Some(last),
+            ..Self::of_files(tenant, environment)
+        }
+    }
+
+    /// The same of files that were not delivered.
+    pub fn of_files(tenant: TenantId, environment: Environment) -> Self {
+        Self {
+            batch: None,
             tenant,
             environment,
-            first_received_at: first,
-            last_received_at: last,
+            first_received_at: None,
+            last_received_at: None,
             wanted: Wanted {
                 width: WANTED_WIDTH,
                 height: WANTED_HEIGHT,
@@ -122,6 +136,7 @@ impl PhotoReport {
             counts: Counts::default(),
             findings_total: 0,
             findings: Vec::new(),
+            kept: BTreeMap::new(),
         }
     }
 
@@ -191,11 +206,39 @@ impl PhotoReport {
         }
     }
 
+    /// In place of [`PhotoReport::matches`] where there is nobody yet: one sentence, not one about each of so many photos.
+    pub fn nobody_is_employed(&mut self, photos: usize) {
+        self.counts.orphans = count(photos);
+        if photos > 0 {
+            self.push(PhotoFinding::warning(
+                "",
+                None,
+                code::PHOTO_ORPHAN,
+                "No employee file was applied yet, so nobody is known whose photos these could be."
+                    .to_owned(),
+                if self.batch.is_some() {
+                    "Send the employee file; then this report is written anew."
+                } else {
+                    "Import the employee file first, and try the photos again."
+                },
+            ));
+        }
+    }
+
+    /// Of each severity as many are kept as a report has room for.
     fn push(&mut self, finding: PhotoFinding) {
         self.findings_total += 1;
-        if self.findings.len() < Self::LIMIT {
+        let kept = self.kept.entry(finding.severity).or_default();
+        if *kept < Self::LIMIT {
+            *kept += 1;
             self.findings.push(finding);
         }
+    }
+
+    /// Nothing more is to be told: what is worst stands first now, and the rest is counted only.
+    pub fn close(&mut self) {
+        self.findings.sort_by_key(|finding| finding.severity);
+        self.findings.truncate(Self::LIMIT);
     }
 
     /// The report as JSON.
@@ -255,8 +298,15 @@ fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     listed
 }
 
-fn instant<S: serde::Serializer>(instant: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&format_args!("{instant:.3}"))
+#[expect(clippy::ref_option, reason = "serde gives it so")]
+fn instant<S: serde::Serializer>(
+    instant: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match instant {
+        Some(instant) => serializer.collect_str(&format_args!("{instant:.3}")),
+        None => serializer.serialize_none(),
+    }
 }
 
 #[cfg(test)]
@@ -265,7 +315,7 @@ mod tests {
     use crate::parse::photo::matching::match_photos;
 
     fn example() -> PhotoReport {
-        let mut report = PhotoReport::new(
+        let mut report = PhotoReport::of_batch(
             "0193-first",
             TenantId::parse("acme").unwrap(),
             Environment::Production,
@@ -299,6 +349,7 @@ mod tests {
         ];
         let photos = ["=7.jpg", "8.jpg", "8.png", "east/face.jpg"];
         report.matches(&match_photos(&people, &photos), &people, &photos);
+        report.close();
         report
     }
 
@@ -320,19 +371,36 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_nonsense_does_not_fill_the_disk() {
+    fn photos_without_anybody_are_one_sentence() {
+        let mut report =
+            PhotoReport::of_files(TenantId::parse("acme").unwrap(), Environment::Production);
+        report.nobody_is_employed(0);
+        assert_eq!(report.findings_total, 0);
+        report.nobody_is_employed(500);
+        assert_eq!((report.counts.orphans, report.findings_total), (500, 1));
+        let json: serde_json::Value = serde_json::from_slice(&report.json()).unwrap();
+        assert!(json["batch"].is_null() && json["first_received_at"].is_null());
+    }
+
+    #[test]
+    fn a_batch_of_nonsense_does_not_fill_the_disk_and_what_is_worst_is_told() {
         let mut report = example();
-        for number in 0..12_000 {
-            report.photo(
-                &format!("{number}.jpg"),
-                vec![Finding::file(code::PHOTO_FORMAT, "m", "r")],
-            );
-        }
+        let tell = |report: &mut PhotoReport, severity| {
+            for number in 0..12_000 {
+                let finding = Finding::file(code::PHOTO_FORMAT, "m", "r").with_severity(severity);
+                report.photo(&format!("{number}.jpg"), vec![finding]);
+            }
+        };
+        tell(&mut report, Severity::Info);
+        tell(&mut report, Severity::Error);
+        report.close();
         assert_eq!(report.findings.len(), PhotoReport::LIMIT);
+        let severities = report.findings.iter().map(|it| it.severity);
+        assert_eq!(severities.max(), Some(Severity::Error));
         let file = String::from_utf8(report.csv()).unwrap();
         assert!(
             file.trim_end()
-                .ends_with("info,2006 more findings are not listed.,Mend these first."),
+                .ends_with("info,14006 more findings are not listed.,Mend these first."),
             "{}",
             &file[file.len() - 200..]
         );

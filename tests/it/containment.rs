@@ -14,12 +14,12 @@ use crate::harness::tenant::{Source, Tenant};
 use crate::harness::{Daemon, Reply, test_file};
 
 /// Of the parent and of its reader, whichever is larger.
-const MEMORY_BYTES: u64 = 300_000_000;
+pub(crate) const MEMORY_BYTES: u64 = 300_000_000;
 /// Built for speed each takes less than 5 seconds; this is for a build without optimisation on a machine that has other things to do.
-const DEADLINE: Duration = Duration::from_secs(55);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(55);
 
 /// Runs a command: what it said, how long it took, and the most memory that it or a child of it has held.
-fn measured(command: &Command) -> (Reply, Duration, u64) {
+pub(crate) fn measured(command: &Command) -> (Reply, Duration, u64) {
     let figures = tempfile::NamedTempFile::new().unwrap();
     let reply = Reply::to(
         Command::new("python3")

@@ -48,6 +48,7 @@ mod hostile;
 mod parked;
 #[cfg(feature = "failpoints")]
 mod pgp;
+mod photos;
 mod points;
 mod quota;
 mod reader;

@@ -57,6 +57,7 @@ impl Desk {
             clock,
             reading: Arc::new(Semaphore::new(1)),
             queue: Arc::clone(queue),
+            photos: Arc::default(),
         };
         let settle = SignedDuration::from_secs(10);
         Collector::new(Arc::clone(&place.mailbox), shared, settle)
@@ -478,6 +479,7 @@ async fn serving_takes_up_what_lies_there_what_comes_and_what_is_moved_in() {
         clock,
         settings,
         queue,
+        Arc::default(),
     );
     let tasks = Tasks::new("intake");
     Arc::new(intake).serve(&tasks);
@@ -512,6 +514,7 @@ async fn the_spools_of_all_mailboxes_can_be_emptied_without_serving() {
         desk.clock.clone(),
         settings,
         Arc::clone(&desk.queue),
+        Arc::default(),
     );
     assert_eq!(intake.claim_all_once().await.unwrap(), 2);
     assert_eq!(intake.claim_all_once().await.unwrap(), 0);

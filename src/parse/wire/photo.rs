@@ -121,15 +121,16 @@ pub fn answer(found: &[u8], conformed: Vec<u8>, wish: Wish) -> Result<Examined, 
     })
 }
 
+/// Two numbers of 32 bits, the first one first.
 fn head(first: usize, second: usize) -> Option<[u8; HEAD_BYTES]> {
-    let [a, b, c, d] = u32::try_from(first).ok()?.to_le_bytes();
-    let [e, f, g, h] = u32::try_from(second).ok()?.to_le_bytes();
-    Some([a, b, c, d, e, f, g, h])
+    let (first, second) = (u32::try_from(first).ok()?, u32::try_from(second).ok()?);
+    Some((u64::from(first) | u64::from(second) << 32).to_le_bytes())
 }
 
-fn lengths([a, b, c, d, e, f, g, h]: [u8; HEAD_BYTES]) -> (usize, usize) {
-    let length = |bytes| usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX);
-    (length([a, b, c, d]), length([e, f, g, h]))
+fn lengths(head: [u8; HEAD_BYTES]) -> (usize, usize) {
+    let both = u64::from_le_bytes(head);
+    let length = |length| usize::try_from(length).unwrap_or(usize::MAX);
+    (length(both & u64::from(u32::MAX)), length(both >> 32))
 }
 
 #[cfg(test)]
