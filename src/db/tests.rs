@@ -15,10 +15,10 @@ use crate::queue::job::{JobState, MAX_CRASHES, Owner};
 use crate::report::run::Outcome;
 use crate::tenant::{Environment, Mode, TenantId};
 
-struct Bench {
+pub(super) struct Bench {
     folder: tempfile::TempDir,
     clock: Arc<ManualClock>,
-    db: Db,
+    pub(super) db: Db,
 }
 
 fn start() -> Timestamp {
@@ -26,7 +26,7 @@ fn start() -> Timestamp {
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(start()));
         let db = open(&folder.path().join("rosterd.db"), &clock)
@@ -35,7 +35,7 @@ impl Bench {
         Self { folder, clock, db }
     }
 
-    async fn deliver(&self, tenant: &str, source: &str) -> NewDelivery {
+    pub(super) async fn deliver(&self, tenant: &str, source: &str) -> NewDelivery {
         let delivery = delivery(tenant, source);
         let recorded = self.db.record_delivery(&delivery).await.unwrap();
         assert_eq!(recorded, Recorded::New);
@@ -57,7 +57,7 @@ async fn open(path: &Path, clock: &Arc<ManualClock>) -> Result<Db, DbError> {
     Db::open(path, clock.clone()).await
 }
 
-fn delivery(tenant: &str, source: &str) -> NewDelivery {
+pub(super) fn delivery(tenant: &str, source: &str) -> NewDelivery {
     NewDelivery {
         id: DeliveryId::mint(),
         tenant: TenantId::parse(tenant).unwrap(),
@@ -466,154 +466,4 @@ async fn uses_of_credentials_add_up_and_the_last_one_is_shown() {
     let morning = "2026-11-22T02:00:00.123Z".to_owned();
     assert_eq!(told(&key), (morning, "sftp", "192.0.2.1", 1));
     assert_eq!(known.len(), 2);
-}
-
-/// A photo of acme's that was taken up.
-async fn portrait(bench: &Bench, name: &str) -> NewDelivery {
-    let photo = NewDelivery {
-        kind: NewKind::Photo {
-            format: None,
-            width: None,
-            height: None,
-        },
-        file_name: format!("/images/{name}"),
-        ..delivery("acme", "x")
-    };
-    bench.db.record_delivery(&photo).await.unwrap();
-    photo
-}
-
-#[tokio::test]
-async fn photos_are_remembered_as_they_were_looked_at_and_forgotten_when_they_are_gone() {
-    use crate::parse::finding::{Finding, code};
-    use crate::parse::photo::Wish;
-
-    let bench = Bench::new().await;
-    let (db, production) = (&bench.db, Environment::Production);
-    bench.deliver("acme", "employees").await;
-    let first = portrait(&bench, "1.jpg").await;
-    let acme = &first.tenant;
-    let (places, last) = db.photos_since(1).await.unwrap();
-    assert_eq!((places, last), (vec![(acme.clone(), production)], 2));
-    assert_eq!(db.photos_since(2).await.unwrap(), (vec![], 2));
-    let second = portrait(&bench, "2.jpg").await;
-    let deliveries = async |bounds| {
-        let photos = db.photo_deliveries(acme, production, bounds, 9).await;
-        let photos = photos.unwrap().into_iter();
-        photos.map(|it| (it.seq, it.path)).collect::<Vec<_>>()
-    };
-    let expected = [
-        (2, "/images/1.jpg".to_owned()),
-        (3, "/images/2.jpg".to_owned()),
-    ];
-    assert_eq!(deliveries((0, i64::MAX)).await, expected);
-    assert_eq!(deliveries((2, 3)).await, expected[1..]);
-    assert_eq!(deliveries((0, 2)).await, expected[..1]);
-    let last = db.last_photo_delivery(acme, production, 9).await.unwrap();
-    assert_eq!(last.unwrap().id, second.id.as_str());
-    let none = db.last_photo_delivery(acme, Environment::Sandbox, 9).await;
-    assert_eq!(none.unwrap(), None);
-    assert_eq!(db.photos_waiting(acme, production, 2).await.unwrap(), 1);
-
-    let of = |path: &str, wish| StoredPhoto {
-        path: path.to_owned(),
-        delivery_seq: 2,
-        sha256: "ab".to_owned(),
-        wish,
-        is_taken: true,
-        conformed: Some(format!("{}.jpg", path.len())),
-        findings: vec![Finding::file(code::PHOTO_SIZE, "m", "r")],
-    };
-    let photos = [
-        of("/images/1.jpg", Wish::Tell),
-        of("/images/22.jpg", Wish::Conform),
-    ];
-    let store = async |photos: &[StoredPhoto], gone: &[String], through| {
-        let stored = db.store_photos(acme, production, photos, gone, through);
-        stored.await.unwrap();
-    };
-    store(&photos, &[], 3).await;
-    store(&photos, &[], 2).await;
-    assert_eq!(db.photos(acme, production).await.unwrap(), photos);
-    assert_eq!(db.photos(acme, Environment::Sandbox).await.unwrap(), []);
-    let one = db.photo(acme, production, "/images/1.jpg").await.unwrap();
-    assert_eq!(one.as_ref(), photos.first());
-    let otherwise = async |wish, after| {
-        let found = db.photos_looked_at_otherwise(acme, production, wish, after, 9);
-        found.await.unwrap().len()
-    };
-    assert_eq!(otherwise(Wish::Tell, "").await, 1);
-    assert_eq!(otherwise(Wish::Conform, "/images/1.jpg").await, 0);
-    let missing = ["14.jpg".to_owned()];
-    db.forget_conformed(acme, production, &missing)
-        .await
-        .unwrap();
-    assert_eq!(otherwise(Wish::Conform, "").await, 2, "it is made again");
-    store(&[], &["/images/1.jpg".to_owned()], 0).await;
-    let left = db.photos(acme, production).await.unwrap();
-    assert_eq!((left.len(), &left[0].conformed), (1, &None));
-
-    let mut progress = PhotoProgress {
-        examined_seq: 3,
-        last_batch: None,
-    };
-    assert_eq!(db.photo_progress(acme, production).await.unwrap(), progress);
-    let batch = ToldBatch {
-        first_seq: 2,
-        last_seq: 3,
-        roster: 7,
-        report: Some("digest".to_owned()),
-    };
-    db.photos_told(acme, production, &batch).await.unwrap();
-    progress.last_batch = Some(batch);
-    assert_eq!(db.photo_progress(acme, production).await.unwrap(), progress);
-}
-
-#[tokio::test]
-async fn everybody_who_is_employed_is_there_once_however_many_pages_that_makes() {
-    let bench = Bench::new().await;
-    let acme = bench.deliver("acme", "a").await.tenant;
-    sqlx::query(
-        "INSERT INTO person (tenant, environment, source, key, standing, row_hash, last_run, fields)
-         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4100)
-         SELECT 'acme', 'production', iif(i <= 2050, 'a', 'b'), printf('%05d', i % 2050), iif(i % 5 = 0, 'left', 'employed'), x'00', (SELECT id FROM import_run),
-                json_object('employee_id', 'E' || i, iif(i % 3 = 0, 'photo_file', 'first_name'), i || '-ü.jpg') FROM n",
-    )
-    .execute(&bench.db.writer)
-    .await
-    .unwrap();
-    let people = bench.db.portrayed_people(&acme, Environment::Production);
-    let people = people.await.unwrap();
-    let found: BTreeSet<_> = people.iter().map(|it| it.employee_id.clone()).collect();
-    let expected: BTreeSet<_> = (1..=4100)
-        .filter(|i: &u32| !i.is_multiple_of(5))
-        .map(|i| format!("E{i}"))
-        .collect();
-    assert_eq!(people.len(), expected.len());
-    assert_eq!(found, expected);
-    for it in people {
-        let number: u32 = it.employee_id[1..].parse().unwrap();
-        let named = number.is_multiple_of(3).then(|| format!("{number}-ü.jpg"));
-        assert_eq!(it.photo_file, named, "{}", it.employee_id);
-    }
-    let nobody = bench.db.portrayed_people(&acme, Environment::Sandbox);
-    assert_eq!(nobody.await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn new_photos_are_found_by_an_index() {
-    let bench = Bench::new().await;
-    let query = format!("EXPLAIN QUERY PLAN {}", super::delivery::PHOTO_DELIVERIES);
-    let steps = sqlx::query(sqlx::AssertSqlSafe(query))
-        .fetch_all(&bench.db.reader)
-        .await
-        .unwrap();
-    let steps: Vec<String> = steps
-        .iter()
-        .map(|row| sqlx::Row::get(row, "detail"))
-        .collect();
-    assert!(
-        matches!(&steps[..], [step] if step.contains("INDEX delivery_by_place") && step.contains("seq>?")),
-        "{steps:?}"
-    );
 }
