@@ -14,6 +14,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::PhotoFormat;
 use super::entropy::{self, Fault};
+use super::jpeg;
 use super::outline::Outline;
 
 /// More than any camera has on a side.
@@ -37,7 +38,7 @@ pub(super) fn decode(outline: &Outline<'_>, bytes: &[u8]) -> Result<DynamicImage
         return Err(DecodeError::TooLarge);
     }
     match outline.format {
-        PhotoFormat::Jpeg => jpeg(outline, bytes),
+        PhotoFormat::Jpeg => decode_jpeg(outline, bytes),
         PhotoFormat::Png => {
             let decoder = PngDecoder::with_limits(Cursor::new(bytes), limits());
             pixels(decoder.map_err(|error| blame(&error))?)
@@ -48,7 +49,7 @@ pub(super) fn decode(outline: &Outline<'_>, bytes: &[u8]) -> Result<DynamicImage
     }
 }
 
-fn jpeg(outline: &Outline<'_>, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
+fn decode_jpeg(outline: &Outline<'_>, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
     let pixels = u64::from(outline.width) * u64::from(outline.height);
     let channels = u64::from(outline.channels);
     // A picture in several passes is kept as coefficients of two bytes until the last one.
@@ -57,7 +58,7 @@ fn jpeg(outline: &Outline<'_>, bytes: &[u8]) -> Result<DynamicImage, DecodeError
     } else {
         0
     };
-    let shown = if channels == 1 { 1 } else { 3 };
+    let shown = shown(outline);
     if pixels.saturating_mul(shown + coefficients) > MAX_BYTES {
         return Err(DecodeError::TooLarge);
     }
@@ -67,11 +68,33 @@ fn jpeg(outline: &Outline<'_>, bytes: &[u8]) -> Result<DynamicImage, DecodeError
         Fault::Rare => DecodeError::Rare,
     })?;
     // All passes are there, and still the decoder would not do without the end marker.
-    let bytes = if outline.end.is_none() {
+    let ended = if outline.end.is_none() {
         Cow::Owned([bytes, &[0xff, 0xd9]].concat())
     } else {
         Cow::Borrowed(bytes)
     };
+    let samples = match samples(outline, &ended) {
+        // Nothing of the picture is missing, so it may be what is said about it that the decoder does not like.
+        Err(DecodeError::Damaged | DecodeError::Cut) => samples(outline, &jpeg::bare(bytes))?,
+        samples => samples?,
+    };
+    let (width, height) = (outline.width, outline.height);
+    let image = if shown == 1 {
+        GrayImage::from_raw(width, height, samples).map(DynamicImage::from)
+    } else {
+        RgbImage::from_raw(width, height, samples).map(DynamicImage::from)
+    };
+    image.ok_or(DecodeError::Damaged)
+}
+
+/// Channels that are made of those of a JPEG.
+fn shown(outline: &Outline<'_>) -> u64 {
+    if outline.channels == 1 { 1 } else { 3 }
+}
+
+/// The pixels of a JPEG, one channel after the other.
+fn samples(outline: &Outline<'_>, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let shown = shown(outline);
     let side = usize::try_from(MAX_SIDE).unwrap_or(usize::MAX);
     let colours = if shown == 1 {
         ColorSpace::Luma
@@ -83,22 +106,16 @@ fn jpeg(outline: &Outline<'_>, bytes: &[u8]) -> Result<DynamicImage, DecodeError
         .set_max_width(side)
         .set_max_height(side)
         .jpeg_set_out_colorspace(colours);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes.as_ref()), options);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder
         .decode_headers()
         .map_err(|error| blame_jpeg(&error))?;
-    let (width, height) = (outline.width, outline.height);
+    let pixels = u64::from(outline.width) * u64::from(outline.height);
     let expected = usize::try_from(pixels * shown).ok();
     if expected.is_none() || decoder.output_buffer_size() != expected {
         return Err(DecodeError::Damaged);
     }
-    let samples = decoder.decode().map_err(|error| blame_jpeg(&error))?;
-    let image = if shown == 1 {
-        GrayImage::from_raw(width, height, samples).map(DynamicImage::from)
-    } else {
-        RgbImage::from_raw(width, height, samples).map(DynamicImage::from)
-    };
-    image.ok_or(DecodeError::Damaged)
+    decoder.decode().map_err(|error| blame_jpeg(&error))
 }
 
 fn limits() -> Limits {

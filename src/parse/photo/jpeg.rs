@@ -8,6 +8,8 @@ use super::outline::{Outline, u16_be};
 
 const START_OF_SCAN: u8 = 0xda;
 const END_OF_IMAGE: u8 = 0xd9;
+/// What Adobe's own segment holds at least.
+const ADOBE_BYTES: usize = 12;
 
 /// One step through the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +103,49 @@ pub(super) fn outline(bytes: &[u8]) -> Outline<'_> {
         }
     }
     outline
+}
+
+/// The same picture without all that says something about it, and without what stands between its segments: decoders stumble over both, and every
+/// program that shows pictures passes over them. What is coded stays as it is.
+pub(super) fn bare(bytes: &[u8]) -> Vec<u8> {
+    let mut bare = Vec::with_capacity(bytes.len());
+    bare.extend_from_slice(&[0xff, 0xd8]);
+    let mut segments = segments(bytes);
+    while let Some(Segment { marker, data, end }) = segments.next() {
+        match marker {
+            END_OF_IMAGE => break,
+            // Of these, only the one that tells of the colours is needed, if it does.
+            0xe0..=0xed | 0xef | 0xfe => continue,
+            0xee if !data.starts_with(b"Adobe") || data.len() < ADOBE_BYTES => continue,
+            _ => {}
+        }
+        let length = u16::try_from(data.len() + 2).unwrap_or(u16::MAX);
+        bare.extend_from_slice(&[0xff, marker]);
+        bare.extend_from_slice(&length.to_be_bytes());
+        bare.extend_from_slice(data);
+        if is_scan(marker) {
+            let coded = bytes.get(end..).unwrap_or_default();
+            let coded = coded.get(..coded_length(coded)).unwrap_or_default();
+            bare.extend_from_slice(coded);
+            segments.at = end + coded.len();
+        }
+    }
+    bare.extend_from_slice(&[0xff, END_OF_IMAGE]);
+    bare
+}
+
+/// How much of what follows a scan's header belongs to the scan: all up to a marker that does not stand in one.
+fn coded_length(bytes: &[u8]) -> usize {
+    let mut from = 0;
+    while let Some(found) = bytes.get(from..).and_then(|rest| memchr(0xff, rest)) {
+        let at = from + found;
+        match bytes.get(at + 1) {
+            Some(0x00 | 0x01 | 0xd0..=0xd7) => from = at + 2,
+            Some(0xff) => from = at + 1,
+            _ => return at,
+        }
+    }
+    bytes.len()
 }
 
 fn jfif(version_on: &[u8]) -> Option<Density> {

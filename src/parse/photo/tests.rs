@@ -196,6 +196,31 @@ fn every_kind_of_the_three_formats_is_read() {
 }
 
 #[test]
+fn what_stands_between_the_segments_of_a_jpeg_does_not_damage_it() {
+    let whole = jpeg(100, 128, 72);
+    let behind_jfif = 20;
+    for strange in [
+        &b"hello"[..],
+        b"\xff\0",
+        // Adobe's segment, too short to tell of colours, and one that goes on where it should not.
+        b"\xff\xee\0\x0dAdobe\0d@\0\0\0",
+        b"\xff\xee\0\x0eAdobe\0d\0\0\0\0\x01\x01",
+        b"\xff\xed\0\x12Photoshop 3.0\0??\0\0\0",
+    ] {
+        let (before, after) = whole.split_at(behind_jfif);
+        for picture in [
+            [before, strange, after].concat(),
+            // Without an end, too.
+            [before, strange, &after[..after.len() - 2]].concat(),
+        ] {
+            assert!(!is_refused(&picture), "{strange:?}");
+        }
+        let cut = [before, strange, &after[..after.len() / 2]].concat();
+        assert!(is_refused(&cut), "{strange:?}");
+    }
+}
+
+#[test]
 fn a_name_that_says_otherwise_is_told_of() {
     let photo = jpeg(100, 128, 72);
     for (name, is_told) in [
