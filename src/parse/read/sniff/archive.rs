@@ -28,7 +28,8 @@ pub(super) fn archive<R: Read + Seek>(input: &mut R) -> io::Result<Result<Format
     };
     let holds = |wanted: &dyn Fn(&str) -> bool| {
         archive.file_names().flatten().any(|name| {
-            let name = name.trim_start_matches('/').to_ascii_lowercase();
+            let name = name.replace('\\', "/").to_ascii_lowercase();
+            let name = name.trim_start_matches('/').to_owned();
             wanted(&name)
         })
     };
@@ -110,7 +111,12 @@ mod tests {
 
     #[test]
     fn a_workbook_is_known_by_its_parts_or_by_its_types() {
-        for part in ["xl/workbook.xml", "XL/Workbook.xml", "/xl/book.xml"] {
+        for part in [
+            "xl/workbook.xml",
+            "XL/Workbook.xml",
+            "/xl/book.xml",
+            "xl\\workbook.xml",
+        ] {
             assert_eq!(sniffed(&packed_with(&[(part, "")])), Ok(Format::Xlsx));
         }
         let types = r#"<Types><Override PartName="/book.xml" ContentType="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"/></Types>"#;
