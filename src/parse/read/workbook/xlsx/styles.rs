@@ -23,10 +23,13 @@ impl Styles {
         let mut ids = Vec::new();
         // `xf` stands in the named styles too, which cells do not call.
         let mut in_cell_formats = false;
+        // `numFmt` stands in the formats of tables and conditions too, whose numbers are their own: one of them may call a percentage 14.
+        let mut in_number_formats = false;
         loop {
             match scan.next()? {
                 Token::Open(tag) => match tag.name {
-                    b"numFmt" => {
+                    b"numFmts" => in_number_formats = !tag.empty,
+                    b"numFmt" if in_number_formats => {
                         let code = tag.attribute(b"formatCode")?.unwrap_or_default();
                         let shown = format::custom(&text::attribute(code)?);
                         formats.insert(id(&tag)?, shown);
@@ -36,6 +39,7 @@ impl Styles {
                     _ => {}
                 },
                 Token::Close(b"cellXfs") => in_cell_formats = false,
+                Token::Close(b"numFmts") => in_number_formats = false,
                 Token::End => break,
                 _ => {}
             }
@@ -66,6 +70,15 @@ fn id(tag: &Tag<'_>) -> Result<u32, Stop> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_format_of_a_table_does_not_change_what_cells_call_by_the_same_number() {
+        let xml = br#"<styleSheet><numFmts count="1"><numFmt numFmtId="164" formatCode="00000"/></numFmts>
+            <cellXfs><xf numFmtId="14"/><xf numFmtId="164"/></cellXfs>
+            <dxfs><dxf><numFmt numFmtId="14" formatCode="0.00%"/></dxf><dxf><numFmt numFmtId="164" formatCode="General"/></dxf></dxfs></styleSheet>"#;
+        let styles = Styles::parse(Scan::new(&xml[..])).unwrap();
+        assert_eq!(styles.0, [Shown::Date, Shown::Padded(5)]);
+    }
 
     #[test]
     fn cells_call_their_own_formats_and_not_the_named_ones() {
