@@ -56,7 +56,10 @@ impl<R: Read + Seek> Archive<R> {
                 suspects.push(at);
             }
             let name = part.name().map_err(|_| damaged())?;
-            parts.insert(normal(&name), at);
+            // Whoever checked the workbook before may have seen the other one.
+            if parts.insert(normal(&name), at).is_some() {
+                return Err(strange("two of its parts have the same name").into());
+            }
         }
         let mut archive = Self {
             zip,

@@ -59,6 +59,10 @@ pub(super) fn outline<R: Read + Seek>(archive: &mut Archive<R>) -> Result<Outlin
         from_1904,
     };
     for Named { name, visible, id } in named {
+        // Modules of macros are named among the sheets, and have no part of their own.
+        if id.is_empty() {
+            continue;
+        }
         let Relationship { kind, part, .. } =
             parts.iter().find(|one| one.id == id).ok_or_else(damaged)?;
         if kind == "worksheet" {
@@ -81,8 +85,10 @@ fn parse<S: Read>(mut scan: Scan<S>) -> Result<(Vec<Named>, bool), Stop> {
             Token::Open(tag) => match tag.name {
                 b"workbook" => is_workbook = true,
                 b"workbookPr" => {
-                    let flag = tag.attribute(b"date1904")?.unwrap_or_default();
-                    from_1904 = matches!(flag, b"1" | b"true" | b"on");
+                    // Since Excel 2013 there is another element of this name among the extensions, which says nothing of it.
+                    if let Some(flag) = tag.attribute(b"date1904")? {
+                        from_1904 = matches!(flag, b"1" | b"true" | b"on");
+                    }
                 }
                 b"sheet" => {
                     if sheets.len() == SHEETS {

@@ -71,6 +71,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy, Default)]
 struct Found {
     value: bool,
+    inline: bool,
     formula: bool,
 }
 
@@ -152,6 +153,10 @@ impl<S: Read> Cells<'_, S> {
     /// Goes on to the row of this number, or to the next one.
     fn begin_row(&mut self, number: Option<u32>) -> Result<(), Stop> {
         let row = number.unwrap_or(self.row + 1);
+        if number == Some(self.row) {
+            // Some programs write a row for each cell; its cells go on.
+            return Ok(());
+        }
         if row <= self.row {
             return Err(disordered().into());
         }
@@ -274,7 +279,7 @@ impl<S: Read> Cells<'_, S> {
         let found = if self.scan.take_plain(before, after, &mut self.bytes) {
             Found::default()
         } else {
-            self.inner(most)?
+            self.inner(head.kind == Kind::Inline, most)?
         };
         if self.bytes.is_empty() {
             // A formula whose result is an empty text has an empty text.
@@ -288,21 +293,26 @@ impl<S: Read> Cells<'_, S> {
         self.meaning(head, most).map(Some)
     }
 
-    /// Reads on to the end of the cell, which may hold anything.
-    fn inner(&mut self, most: usize) -> Result<Found, Stop> {
+    /// Reads on to the end of the cell, which may hold anything. Where it has both, its text counts if it is said to be inline, and its value if not.
+    fn inner(&mut self, is_inline: bool, most: usize) -> Result<Found, Stop> {
         let mut found = Found::default();
         loop {
             match self.scan.next()? {
                 Token::Open(tag) => {
                     let is_empty = tag.empty;
                     match tag.name {
+                        b"v" if found.inline && is_inline => self.scan.leave(is_empty)?,
+                        b"is" if found.value && !is_inline => self.scan.leave(is_empty)?,
                         b"v" => {
                             found.value = true;
                             if !is_empty {
+                                self.bytes.clear();
                                 text::content(&mut self.scan, &mut self.bytes, most)?;
                             }
                         }
                         b"is" if !is_empty => {
+                            found.inline = true;
+                            self.bytes.clear();
                             text::rich(&mut self.scan, &mut self.bytes, most)?;
                         }
                         b"f" => {
@@ -377,6 +387,8 @@ impl Place<'_> {
         while let Some((name, value)) = attributes.next()? {
             match name {
                 [b'r'] => head.column = self.column_of(value)?,
+                // An empty one is written where there is none.
+                [b's'] if value.is_empty() => {}
                 [b's'] => head.style = digits(value).ok_or_else(damaged)?,
                 [b't'] => head.kind = Kind::named(value).ok_or_else(damaged)?,
                 _ => {}

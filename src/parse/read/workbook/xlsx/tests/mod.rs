@@ -333,7 +333,6 @@ fn cells_out_of_order_find_their_places_and_of_two_the_last_one_counts() {
 fn rows_out_of_order_are_refused_with_the_reason() {
     for rows in [
         r#"<row r="2"/><row r="1"/>"#,
-        r#"<row r="2"/><row r="2"/>"#,
         r#"<row r="2"><c r="A3"><v>1</v></c></row>"#,
         r#"<row r="2"/><row><c r="A2"><v>1</v></c></row>"#,
     ] {
@@ -382,6 +381,56 @@ fn sheets(sheets: &[(&str, &str, &str, &str)]) -> Vec<u8> {
         "xl/_rels/workbook.xml.rels",
         format!("<Relationships>{related}</Relationships>"),
     ))
+}
+
+#[test]
+fn the_date_system_stays_what_it_is_when_an_extension_has_an_element_of_that_name() {
+    let day = r#"<row><c t="d"><v>2020-01-01</v></c></row>"#;
+    let sheets = r#"<sheets><sheet name="Staff" r:id="rId1"/></sheets>"#;
+    let extension = r#"<extLst><ext><x15:workbookPr chartTrackingRefBase="1"/></ext></extLst>"#;
+    let book = format!("<workbook><workbookPr date1904=\"1\"/>{sheets}{extension}</workbook>");
+    let book = with(parts(&sheet(day)), "xl/workbook.xml", book);
+    let mut archive = Archive::open(Cursor::new(zipped(&book))).unwrap();
+    assert!(book::outline(&mut archive).unwrap().from_1904);
+}
+
+#[test]
+fn a_row_that_is_written_once_for_each_of_its_cells_is_one_row() {
+    let rows = r#"<row r="1"><c r="A1" t="str"><v>id</v></c></row><row r="1"><c r="B1" t="str"><v>name</v></c></row>
+        <row r="2"><c r="B2"><v>2</v></c></row><row r="2"/><row r="2"><c r="A2"><v>1</v></c></row>"#;
+    let frames = frames(&zipped(&parts(&sheet(rows))));
+    let rows: Vec<_> = frames
+        .iter()
+        .filter_map(|frame| match frame {
+            Frame::Row(row) => Some(row.cells().map(|cell| cell.text).collect::<Vec<_>>()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(rows, [["1", "2"]]);
+}
+
+#[test]
+fn a_cell_with_both_a_value_and_a_text_says_one_of_them() {
+    let rows = r#"<row><c t="inlineStr"><v>1.0</v><is><t>1.</t></is></c><c t="inlineStr"><is><t>2.</t></is><v>2.0</v></c>
+        <c t="str"><v>3</v><is><t>x</t></is></c><c><is><t>x</t></is><v>4</v></c><c t="inlineStr"><v>5</v></c></row>"#;
+    let cells = cells_of(&parts(&sheet(rows)));
+    let texts: Vec<&str> = cells.iter().map(|cell| cell.2.as_str()).collect();
+    assert_eq!(texts, ["1.", "2.", "3", "4", "5"]);
+}
+
+#[test]
+fn a_module_of_macros_among_the_sheets_is_no_damage() {
+    let id = "<row><c t=\"str\" s=\"\"><v>id</v></c></row>";
+    let sheets =
+        r#"<sheets><sheet name="Staff" r:id="rId1"/><sheet name="Module" r:id=""/></sheets>"#;
+    let book = with(
+        parts(&sheet(id)),
+        "xl/workbook.xml",
+        format!("<workbook>{sheets}</workbook>"),
+    );
+    assert_eq!(sheet_read(&zipped(&book), None).as_deref(), Some("Staff"));
+    // Some programs write an empty number of the format.
+    assert_eq!(cells_of(&book), [text("A1", "id")]);
 }
 
 fn sheet_read(file: &[u8], agreed: Option<&str>) -> Option<String> {
