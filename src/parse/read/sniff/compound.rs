@@ -8,7 +8,7 @@ use crate::parse::finding::Finding;
 use crate::parse::read::sniff::{Format, refused};
 use crate::parse::read::workbook::protected;
 
-pub(super) const MAGIC: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
+pub(in crate::parse::read) const MAGIC: [u8; 8] = [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1];
 /// Directory entries and the sectors where streams begin are aligned within this.
 const CHUNK_BYTES: u64 = 64 * 1024;
 
@@ -55,10 +55,10 @@ fn entry_is_named(entry: &[u8], name: &str) -> bool {
         .unwrap_or_default()
         .to_le_bytes();
     entry.get(64..66) == Some(&length[..])
-        && entry
-            .chunks(2)
-            .zip(name.bytes())
-            .all(|(unit, byte)| unit == [byte, 0])
+        && entry.chunks(2).zip(name.bytes()).all(|(unit, byte)| {
+            // Crystal Reports writes WORKBOOK; names are compared without regard to case.
+            matches!(unit, [letter, 0] if letter.eq_ignore_ascii_case(&byte))
+        })
 }
 
 /// Whether a workbook stream begins here and says that it is encrypted: BOF, and FILEPASS among the next records ([MS-XLS] section 2.4.117).

@@ -10,6 +10,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::parse::finding::{Finding, code};
 
+pub(super) use compound::MAGIC as COMPOUND;
+
 /// A format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
@@ -17,7 +19,7 @@ pub(super) enum Format {
     Text { start: u64 },
     /// Office Open XML.
     Xlsx,
-    /// BIFF in a compound file.
+    /// BIFF in a compound file, or without one.
     Xls,
     /// A page with a table, in any encoding.
     Html,
@@ -45,6 +47,10 @@ pub(super) fn sniff<R: Read + Seek>(input: &mut R) -> io::Result<Result<Format, 
     }
     if head.starts_with(&compound::MAGIC) {
         return compound::compound(input);
+    }
+    // BOF of BIFF5 and BIFF8 without a container; small scripts leave the edition out.
+    if let [9, 8, 8 | 16, 0, 0, 0 | 5 | 6, 5 | 16, 0, ..] = head.as_slice() {
+        return Ok(Ok(Format::Xls));
     }
     let stranger = STRANGERS.iter().find(|(magic, _)| head.starts_with(magic));
     Ok(match stranger {
@@ -85,14 +91,6 @@ static STRANGERS: &[(&[u8], &str)] = &[
     (b"\x09\0\x04\0", "a workbook of Excel 2"),
     (b"\x09\x02\x06\0", "a workbook of Excel 3"),
     (b"\x09\x04\x06\0", "a workbook of Excel 4"),
-    (
-        b"\x09\x08\x08\0\0\x05",
-        "a bare workbook of Excel 5 without its container",
-    ),
-    (
-        b"\x09\x08\x10\0\0\x06",
-        "a bare workbook of Excel 97 without its container",
-    ),
 ];
 
 #[cfg(test)]

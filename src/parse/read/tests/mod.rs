@@ -419,8 +419,7 @@ fn an_old_workbook_reads_like_a_new_one() {
     );
     let cells = kinds(file);
     assert_eq!(cells[0].0, CellKind::Text);
-    // Whether it was shown as 00018, nobody can tell.
-    assert_eq!(cells[5], (CellKind::BareNumber, "18".to_owned()));
+    assert_eq!(cells[5], (CellKind::Number, "18".to_owned()));
 }
 
 proptest::proptest! {

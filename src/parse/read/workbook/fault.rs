@@ -13,6 +13,15 @@ pub(super) fn damaged() -> Finding {
     )
 }
 
+/// From before 1993.
+pub(super) fn too_old() -> Finding {
+    Finding::file(
+        code::FORMAT_ERROR,
+        "The workbook was written by or for Excel 4 or older, which is not read.",
+        "Open it in Excel, save it again as .xlsx and send that, or export CSV (UTF-8).",
+    )
+}
+
 /// What no spreadsheet program would have packed. `why` says what it is.
 pub(super) fn strange(why: &str) -> Finding {
     Finding::file(

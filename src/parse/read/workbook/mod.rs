@@ -1,9 +1,11 @@
 //! Pure. Workbooks: the only visible sheet that holds something, row by row.
 //!
-//! Some hostile workbooks make a library abort or panic; that is why this runs in a child process of its own.
+//! Some hostile workbooks make a reader abort or panic; that is why this runs in a child process of its own.
 
 mod choice;
 mod fault;
+#[cfg(test)]
+mod theirs;
 pub(super) mod xls;
 pub(super) mod xlsx;
 
@@ -21,6 +23,7 @@ use crate::parse::row::{CellKind, RawRow};
 const SHEETS: usize = 64;
 /// Decimal digits that a number of a sheet holds exactly.
 const EXACT: f64 = 1e15;
+const EXACT_DIGITS: usize = 15;
 
 pub(super) fn layout(kind: TableKind, sheet: &str) -> Layout {
     Layout {
@@ -140,10 +143,19 @@ pub(super) fn number(number: f64, pad: usize) -> (CellKind, String) {
         return (CellKind::LongNumber, number.to_string());
     }
     // Adding zero makes a plain zero of a negative one.
-    let rounded = format!("{number:.14e}").parse().unwrap_or(number) + 0.0;
+    let number = number + 0.0;
+    let shortest = number.to_string();
+    // With so few digits there is nothing to round.
+    let rounded = if shortest.len() <= EXACT_DIGITS {
+        number
+    } else {
+        format!("{number:.14e}").parse().unwrap_or(number)
+    };
     // The format 00000 shows 123 as 00123, and means it.
     let text = if rounded >= 0.0 && rounded.fract() == 0.0 {
         format!("{rounded:0pad$}")
+    } else if shortest.len() <= EXACT_DIGITS {
+        shortest
     } else {
         rounded.to_string()
     };

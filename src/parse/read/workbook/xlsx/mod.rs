@@ -6,16 +6,16 @@
 
 mod archive;
 mod book;
-mod caps;
-mod format;
+pub(super) mod caps;
+pub(super) mod format;
 mod plain;
 mod rels;
 mod scan;
 mod sheet;
-mod strings;
+pub(super) mod strings;
 mod styles;
 mod text;
-mod value;
+pub(super) mod value;
 
 use std::io::{BufReader, Read, Seek, Write};
 use std::ops::ControlFlow;

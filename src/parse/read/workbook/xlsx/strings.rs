@@ -13,7 +13,7 @@ use crate::parse::read::workbook::xlsx::text;
 
 /// The texts that cells call by their number.
 #[derive(Debug, Default)]
-pub(super) struct Strings {
+pub(in crate::parse::read::workbook) struct Strings {
     texts: String,
     /// Where each ends in `texts`. Invariant: they ascend and lie on character boundaries.
     ends: Vec<u32>,
@@ -46,7 +46,12 @@ impl Strings {
         }
     }
 
-    fn push(&mut self, text: &str, most: usize) -> Result<(), Finding> {
+    /// Adds a text.
+    pub(in crate::parse::read::workbook) fn push(
+        &mut self,
+        text: &str,
+        most: usize,
+    ) -> Result<(), Finding> {
         let text = match text.char_indices().find(|(at, _)| *at > most) {
             Some((end, _)) if text.len() > most => text.get(..end).unwrap_or_default(),
             _ => text,
@@ -64,7 +69,7 @@ impl Strings {
     }
 
     /// The text of this number, if there is one.
-    pub(super) fn text(&self, number: usize) -> Option<&str> {
+    pub(in crate::parse::read::workbook) fn text(&self, number: usize) -> Option<&str> {
         let at = |index: usize| {
             let end = self.ends.get(index)?;
             usize::try_from(*end).ok()

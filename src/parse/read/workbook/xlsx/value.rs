@@ -32,11 +32,6 @@ pub(in crate::parse::read) fn number(
             text.push_str(raw);
             CellKind::Text
         }
-        Shown::Date | Shown::Duration => match raw.parse() {
-            Ok(serial) => moment(serial, from_1904, *shown == Shown::Duration, text),
-            Err(_) => CellKind::Error,
-        },
-        Shown::Number => rounded(raw, 0, text),
         Shown::Padded(digits) if plain(raw, text) => {
             if text.bytes().all(|byte| byte.is_ascii_digit()) {
                 let zeros = digits.saturating_sub(text.len());
@@ -44,9 +39,33 @@ pub(in crate::parse::read) fn number(
             }
             CellKind::Number
         }
-        Shown::Padded(digits) => rounded(raw, *digits, text),
+        _ => match raw.parse() {
+            Ok(number) => of(number, shown, from_1904, text),
+            Err(_) => CellKind::Error,
+        },
+    }
+}
+
+/// Writes a number, as its format means it, into `text`.
+pub(in crate::parse::read::workbook) fn of(
+    number: f64,
+    shown: &Shown,
+    from_1904: bool,
+    text: &mut String,
+) -> CellKind {
+    text.clear();
+    let mut written = |pad| {
+        let (kind, canonical) = workbook::number(number, pad);
+        text.push_str(&canonical);
+        kind
+    };
+    match shown {
+        Shown::Date => moment(number, from_1904, text),
+        Shown::Duration => CellKind::Time,
+        Shown::Number => written(0),
+        Shown::Padded(digits) => written(*digits),
         Shown::Mask(mask) => {
-            let kind = rounded(raw, 0, text);
+            let kind = written(0);
             let is_whole = text.bytes().all(|byte| byte.is_ascii_digit());
             if kind != CellKind::Number || !is_whole {
                 return kind;
@@ -55,15 +74,6 @@ pub(in crate::parse::read) fn number(
             CellKind::Text
         }
     }
-}
-
-fn rounded(raw: &str, pad: usize, text: &mut String) -> CellKind {
-    let Ok(number) = raw.parse() else {
-        return CellKind::Error;
-    };
-    let (kind, canonical) = workbook::number(number, pad);
-    text.push_str(&canonical);
-    kind
 }
 
 /// Takes a number that is written as one would write it, so that nothing has to be worked out: most are.
@@ -99,10 +109,7 @@ fn is_number(raw: &str) -> bool {
 }
 
 /// Writes the date, and the time of day if it is not midnight, that a serial number counts to.
-fn moment(serial: f64, from_1904: bool, is_duration: bool, text: &mut String) -> CellKind {
-    if is_duration {
-        return CellKind::Time;
-    }
+fn moment(serial: f64, from_1904: bool, text: &mut String) -> CellKind {
     let last = END_OF_DAYS - if from_1904 { FROM_1904 } else { 0.0 };
     if !(0.0..last).contains(&serial) {
         return CellKind::Error;

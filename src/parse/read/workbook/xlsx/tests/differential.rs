@@ -6,7 +6,7 @@ use rust_xlsxwriter::{Format, Formula, Workbook};
 
 use super::*;
 use crate::parse::read::workbook::number;
-use crate::parse::read::workbook::xls::canonical;
+use crate::parse::read::workbook::theirs::canonical;
 
 type Cells = Vec<((u32, u32), CellKind, String)>;
 
