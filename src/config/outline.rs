@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Ftps, Limits, LogFormat, Login, Retention, SessionReuse, Tenant};
 use crate::parse::agreement::Delimiter;
+use crate::parse::check::names::NameOrder;
 use crate::parse::check::value::Point;
 use crate::parse::keys::PgpSecretKey;
 use crate::parse::photo::Wish;
@@ -282,6 +283,13 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
             mapping
                 .decimal
                 .map_or("as each column writes it", Point::as_str)
+                .to_owned(),
+        ),
+        own(
+            "name_order",
+            mapping
+                .name_order
+                .map_or("as the column writes it", NameOrder::as_str)
                 .to_owned(),
         ),
         own(

@@ -6,6 +6,7 @@ use crate::config::agreement;
 use crate::config::document::{Place, Section};
 use crate::parse::check::columns::Mapping;
 use crate::parse::check::date::DateFormat;
+use crate::parse::check::names::NameOrder;
 use crate::parse::check::value::Point;
 use crate::parse::field::{Field, normalised};
 use crate::roster::safeguard::Safeguard;
@@ -190,6 +191,9 @@ fn read_mapping(section: &Section<'_>) -> Mapping {
         date_format: section.parsed("date_format", DateFormat::parse),
         decimal: section.parsed("decimal", |text| {
             Point::parse(text).ok_or("expected \".\" or \",\"")
+        }),
+        name_order: section.parsed("name_order", |text| {
+            NameOrder::parse(text).ok_or("expected \"last_first\" or \"first_last\"")
         }),
         active_values,
         inactive_values,

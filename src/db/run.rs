@@ -79,6 +79,7 @@ impl Db {
             run,
             findings,
             changes,
+            mapping: None,
             findings_total,
             changes_total,
         }))

@@ -395,6 +395,56 @@ async fn what_every_scrape_asks_for_is_read_from_an_index_alone() {
 }
 
 #[tokio::test]
+async fn what_an_accepted_file_was_mapped_to_is_remembered_for_its_source_and_environment_alone() {
+    use crate::parse::check::columns::{Found, MappedColumn};
+    use crate::parse::check::drift::Shape;
+    use crate::parse::field::Field;
+    use crate::parse::layout::{Layout, TableKind};
+
+    let bench = Bench::new().await;
+    let layout = Layout {
+        kind: TableKind::Delimited,
+        encoding: Some("UTF-8".to_owned()),
+        delimiter: Some(b';'),
+        sheet: None,
+    };
+    let mut shape = Shape::new(layout, &["Nr.".to_owned(), "Name".to_owned()]);
+    shape.remember(vec![
+        MappedColumn::new(Field::EmployeeId, "Nr.", Found::Saved),
+        MappedColumn::new(Field::FullName, "Name", Found::Synonym),
+    ]);
+    let acme = TenantId::parse("acme").unwrap();
+    let mut transaction = bench.db.begin().await.unwrap();
+    let owner = (&acme, Environment::Production, "employees");
+    super::accepted_shape::keep(&mut transaction, owner, "run-1", &shape)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+
+    let known = async |tenant: &TenantId, environment, source| {
+        let shape = bench.db.accepted_shape(tenant, environment, source).await;
+        shape.unwrap()
+    };
+    let kept = known(&acme, Environment::Production, "employees").await;
+    assert_eq!(kept.as_ref(), Some(&shape));
+    assert_eq!(
+        kept.unwrap().saved().columns,
+        [
+            (Field::EmployeeId, "Nr.".to_owned()),
+            (Field::FullName, "Name".to_owned())
+        ]
+    );
+    let other = TenantId::parse("globex").unwrap();
+    for (tenant, environment, source) in [
+        (&acme, Environment::Sandbox, "employees"),
+        (&acme, Environment::Production, "contractors"),
+        (&other, Environment::Production, "employees"),
+    ] {
+        assert_eq!(known(tenant, environment, source).await, None);
+    }
+}
+
+#[tokio::test]
 async fn every_table_and_index_is_as_the_migrations_say() {
     let bench = Bench::new().await;
     let tables: Vec<String> = sqlx::query_scalar(

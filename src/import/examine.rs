@@ -7,14 +7,14 @@ use crate::import::reader::Ending;
 use crate::import::reading::{Reading, consume};
 use crate::import::{ImportError, Importer};
 use crate::parse::agreement::Delimiter;
-use crate::parse::check::drift::{Shape, drift};
+use crate::parse::check::columns::MappedColumns;
+use crate::parse::check::drift::{Shape, drift, objection};
 use crate::parse::finding::{Finding, code};
 use crate::queue::job::Approval;
 use crate::report::findings::Findings;
 use crate::report::run::Outcome;
 use crate::roster::diff::{Counts, Diff, Draft};
 use crate::roster::plan::Plan;
-use crate::roster::safeguard::Removal;
 use crate::tenant::{DataSource, Environment, Mode, TenantId};
 
 /// Known people whose stored fields are loaded at once.
@@ -45,6 +45,8 @@ pub(super) struct Examined {
     pub(super) findings_total: u64,
     /// The form of the file, if it was read to its end.
     pub(super) shape: Option<Shape>,
+    /// What its columns came to; none where it was not looked at, or has no header.
+    pub(super) columns: Option<MappedColumns>,
     /// What it would write, also when it may not.
     pub(super) plan: Option<Plan>,
 }
@@ -71,6 +73,7 @@ impl Importer {
             findings_total: findings.total(),
             findings: findings.into_sorted(),
             shape: None,
+            columns: None,
             plan: None,
         };
         if task.mode != Mode::Full {
@@ -100,20 +103,30 @@ impl Importer {
             draft,
             mut findings,
             shape,
+            columns,
         } = self.read(task, &mapping, before.as_ref(), file).await?;
+        let mut moved = None;
         if let (Some(before), Some(now)) = (&before, &shape) {
             findings.extend(drift(before, now));
+            moved = objection(before, now);
         }
         let Some(draft) = draft else {
-            return Ok(refused(reason(&findings), false, findings));
+            return Ok(Examined {
+                columns,
+                ..refused(reason(&findings), false, findings)
+            });
         };
         if draft.plan.counts.rows == 0 {
             findings.push(no_rows());
-            return Ok(refused(reason(&findings), false, findings));
+            return Ok(Examined {
+                columns,
+                ..refused(reason(&findings), false, findings)
+            });
         }
         let removal = draft.removal;
         let plan = self.resolve(draft).await?;
-        let (outcome, reason) = judge(task, &plan.counts, removal, &mapping, roster_version);
+        let objection = task.source.safeguard.objection(removal).or(moved);
+        let (outcome, reason) = judge(task, &plan.counts, objection, &mapping, roster_version);
         Ok(Examined {
             outcome,
             reason,
@@ -124,6 +137,7 @@ impl Importer {
             findings_total: findings.total(),
             findings: findings.into_sorted(),
             shape,
+            columns,
             plan: Some(plan),
         })
     }
@@ -151,11 +165,15 @@ impl Importer {
             }
         }
         let (mapping, limits) = (task.source.mapping.clone(), self.limits);
+        let saved = before.map(Shape::saved).unwrap_or_default();
         let progress = self.progress.clone();
         let mut agreement = task.source.reading();
         if let Some(pgp) = &mut agreement.pgp {
             pgp.plain_bytes = self.limits.plain_bytes;
         }
+        // A header line is found by its names, these among them.
+        let names = saved.columns.iter().map(|(_, header)| header.clone());
+        agreement.headers.extend(names);
         let seen = before.and_then(|shape| shape.layout.delimiter);
         if let (Delimiter::Unknown, Some(seen)) = (agreement.delimiter, seen) {
             agreement.delimiter = Delimiter::Seen(seen);
@@ -163,7 +181,7 @@ impl Importer {
         let (mut reading, ending) = self
             .reader
             .read(file, agreement, move |frames| {
-                consume(frames, &mapping, &limits, diff, progress.as_ref())
+                consume(frames, &mapping, &saved, &limits, diff, progress.as_ref())
             })
             .await?;
         if let Ending::Refused(finding) = ending {
@@ -193,11 +211,11 @@ impl Importer {
     }
 }
 
-/// Whether the run may do what it would do.
+/// Whether the run may do what it would do. `objection` is why a person should look first.
 fn judge(
     task: Task<'_>,
     counts: &Counts,
-    removal: Removal,
+    objection: Option<String>,
     mapping: &str,
     roster_version: u64,
 ) -> (Outcome, Option<String>) {
@@ -208,7 +226,7 @@ fn judge(
     let approved = task.approval.is_some_and(|approval| {
         approval.mapping == mapping && approval.roster_version == roster_version
     });
-    if !approved && let Some(objection) = task.source.safeguard.objection(removal) {
+    if !approved && let Some(objection) = objection {
         let reason = match task.approval {
             None => format!("{objection}."),
             Some(_) => format!(

@@ -55,7 +55,12 @@ impl Importer {
                 change
             })
             .collect();
+        let mapping = examined.columns.map(|mut columns| {
+            columns.suggest();
+            columns
+        });
         Ok(RunDocument {
+            mapping,
             changes_total: changes.len() as u64,
             changes,
             findings: examined.findings,

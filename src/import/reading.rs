@@ -1,7 +1,7 @@
 //! From the frames of one file to the draft of its changes, on the blocking pool.
 
 use crate::import::Progress;
-use crate::parse::check::columns::Mapping;
+use crate::parse::check::columns::{MappedColumns, Mapping, Saved, resolve};
 use crate::parse::check::drift::Shape;
 use crate::parse::check::{Checked, Checker};
 use crate::parse::limits::ReadLimits;
@@ -19,14 +19,17 @@ pub(super) struct Reading {
     /// None: the file as a whole is refused, and the findings say why.
     pub(super) draft: Option<Draft>,
     pub(super) findings: Findings,
-    /// The form of the file; none where it has no header.
+    /// The form of the file; none where it has no header, or one that is refused.
     pub(super) shape: Option<Shape>,
+    /// What its columns came to; none where it has no header.
+    pub(super) columns: Option<MappedColumns>,
 }
 
-/// Takes every frame. `diff` knows the people of the data source already.
+/// Takes every frame. `diff` knows the people of the data source already, `saved` is what the last accepted file was mapped to.
 pub(super) fn consume(
     mut frames: impl Iterator<Item = Frame>,
     mapping: &Mapping,
+    saved: &Saved,
     limits: &ReadLimits,
     mut diff: Diff,
     progress: Option<&Progress>,
@@ -34,29 +37,30 @@ pub(super) fn consume(
     let mut findings = Findings::default();
     let mut checker: Option<Checker> = None;
     let mut shape: Option<Shape> = None;
+    let mut columns = None;
     let mut layout = None;
     let mut rows = 0;
     for frame in frames.by_ref() {
         match (frame, &mut checker) {
             (Frame::Layout(found), _) => layout = Some(found),
             (Frame::Note(note), _) => findings.push(note),
-            (Frame::Header(header), None) => match Checker::new(mapping, &header, limits) {
-                Ok((made, notes)) => {
-                    shape = layout
-                        .take()
-                        .map(|layout| Shape::new(layout, &header.labels));
-                    findings.extend(notes);
-                    checker = Some(made);
+            (Frame::Header(header), None) => {
+                let resolved = resolve(mapping, saved, &header);
+                columns = Some(resolved.mapped());
+                match Checker::with(mapping, saved, resolved, limits) {
+                    Ok((made, notes)) => {
+                        shape = layout
+                            .take()
+                            .map(|layout| Shape::new(layout, &header.labels));
+                        findings.extend(notes);
+                        checker = Some(made);
+                    }
+                    Err(faults) => {
+                        findings.extend(faults);
+                        return refused(findings, columns);
+                    }
                 }
-                Err(faults) => {
-                    findings.extend(faults);
-                    return Reading {
-                        draft: None,
-                        findings,
-                        shape: None,
-                    };
-                }
-            },
+            }
             (Frame::Row(row), Some(checker)) => {
                 rows += 1;
                 if rows % STRIDE == 0 {
@@ -66,11 +70,7 @@ pub(super) fn consume(
                     Ok(next) => next,
                     Err(fault) => {
                         findings.push(fault);
-                        return Reading {
-                            draft: None,
-                            findings,
-                            shape: None,
-                        };
+                        return refused(findings, columns);
                     }
                 };
                 while let Some(row) = next {
@@ -88,9 +88,15 @@ pub(super) fn consume(
             take(&row, checker, &mut diff, &mut findings);
         }
         findings.extend(checker.notes());
+        let mapped = checker.mapped();
         if let Some(shape) = &mut shape {
             shape.habits = checker.habits();
+            shape.forms = checker.forms();
             shape.rows = rows;
+            shape.remember(mapped.clone());
+        }
+        if let Some(columns) = &mut columns {
+            columns.columns = mapped;
         }
     }
     progress.inspect(|tell| tell(rows));
@@ -99,6 +105,17 @@ pub(super) fn consume(
         draft: Some(draft),
         findings,
         shape,
+        columns,
+    }
+}
+
+/// Of a file that is refused as a whole.
+fn refused(findings: Findings, columns: Option<MappedColumns>) -> Reading {
+    Reading {
+        draft: None,
+        findings,
+        shape: None,
+        columns,
     }
 }
 

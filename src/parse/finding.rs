@@ -140,9 +140,9 @@ pub mod code {
         TYPE_ERROR = "type-error";
         /// The cell is of the right kind but outside of what is allowed: too long, a nonsense date. Refuses the row.
         CONSTRAINT_ERROR = "constraint-error";
-        /// The file has another form than the last one that was accepted: columns, encoding, delimiter, format, or far fewer rows. It refuses nothing.
+        /// The file has another form than the last one that was accepted: columns, which of them holds a field, encoding, format, how dates are written, or far fewer rows. It refuses nothing; but a run whose employee ids, status or end dates stand in another column is held.
         LAYOUT_DRIFT = "layout-drift";
-        /// Dates or numbers that could be read in two ways are read as the rest of their column shows. An error, which refuses the file, where the column writes both ways.
+        /// Dates, numbers or names that could be read in two ways are read as the rest of their column shows. An error, which refuses the file, where a column writes dates or numbers both ways.
         INFERRED_FORMAT = "inferred-format";
         /// The cell of a sheet holds an error such as `#N/A`, or a formula without its result. Refuses the row.
         ERROR_VALUE = "error-value";

@@ -125,6 +125,11 @@ impl RawRow {
         self.cells.len()
     }
 
+    /// What it takes in memory, roughly.
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.cells.len() * size_of::<(CellKind, usize)>()
+    }
+
     /// Whether it has no cell at all.
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()

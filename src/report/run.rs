@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use crate::parse::check::columns::MappedColumns;
 use crate::parse::finding::Finding;
 use crate::roster::diff::Counts;
 use crate::roster::person::Change;
@@ -114,6 +115,9 @@ pub struct RunDocument {
     pub findings: Vec<Finding>,
     /// Pay and national ids masked.
     pub changes: Vec<Change>,
+    /// What the columns came to; of a dry run only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<MappedColumns>,
     /// All findings, also those that are not kept.
     #[serde(skip)]
     pub findings_total: u64,
@@ -142,6 +146,7 @@ fn instant<S: Serializer>(instant: &Option<Timestamp>, serializer: S) -> Result<
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::parse::check::columns::{Found, MappedColumn};
     use crate::parse::field::Field;
     use crate::roster::person::{ChangeKind, FieldChanges, Fields};
 
@@ -184,14 +189,55 @@ pub(super) mod tests {
                 employee_id: "007".to_owned(),
                 fields: fields.masked(),
             }],
+            mapping: None,
             findings_total: 1,
             changes_total: 1,
         }
     }
 
+    /// What the columns of a file came to.
+    pub(in crate::report) fn mapping() -> MappedColumns {
+        let column = MappedColumn::new;
+        let mut mapping = MappedColumns {
+            columns: vec![
+                column(Field::EmployeeId, "Employee #", Found::Saved),
+                column(Field::FirstName, "Name", Found::Derived),
+                column(Field::LastName, "Name", Found::Derived),
+                column(Field::FullName, "Name", Found::Synonym),
+                column(Field::HireDate, "In the company since", Found::Configured),
+            ],
+            unused: ["Shoe size", "E-Mail Adr.", "Pet"]
+                .map(str::to_owned)
+                .to_vec(),
+            suggestions: Vec::new(),
+        };
+        mapping.suggest();
+        mapping
+    }
+
     #[test]
     fn the_run_document_has_the_keys_of_the_contract() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&example()).unwrap());
+    }
+
+    #[test]
+    fn a_dry_run_tells_what_each_column_came_to() {
+        let document = RunDocument {
+            mapping: Some(mapping()),
+            ..example()
+        };
+        let told = serde_json::to_value(document).unwrap();
+        assert_eq!(
+            told["mapping"]["columns"][1],
+            serde_json::json!({"field": "first_name", "header": "Name", "found": "derived"})
+        );
+        assert_eq!(told["mapping"]["unused"][0], "Shoe size");
+        assert_eq!(
+            told["mapping"]["suggestions"],
+            serde_json::json!([{
+                "field": "work_email", "header": "E-Mail Adr.", "line": "work_email = \"E-Mail Adr.\""
+            }])
+        );
     }
 
     #[test]

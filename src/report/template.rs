@@ -3,6 +3,7 @@
 use jiff::civil::date;
 
 use crate::parse::check::columns::Mapping;
+use crate::parse::check::names::NameOrder;
 use crate::parse::field::{Field, FieldKind};
 
 /// What nearly every employee file has, beside what the mapping names.
@@ -53,6 +54,9 @@ fn sample(field: Field, mapping: &Mapping) -> String {
         (Field::ManagerId, _) => "00017".to_owned(),
         (Field::FirstName | Field::PreferredName, _) => "Jonas".to_owned(),
         (Field::LastName, _) => "Lindqvist".to_owned(),
+        (Field::FullName, _) if mapping.name_order == Some(NameOrder::LastFirst) => {
+            "Lindqvist, Jonas".to_owned()
+        }
         (Field::FullName, _) => "Jonas Lindqvist".to_owned(),
         (Field::JobTitle, _) => "Head of People".to_owned(),
         (Field::Department, _) => "People".to_owned(),

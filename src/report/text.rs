@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::parse::check::columns::{Found, MappedColumns};
 use crate::parse::finding::Finding;
 use crate::report::run::{Outcome, Run, RunDocument};
 use crate::roster::diff::Counts;
@@ -9,6 +10,8 @@ use crate::roster::person::Change;
 
 /// Findings and changes that the text shows before it says how many more there are.
 pub const SHOWN: u32 = 20;
+/// Characters of a header up to which the words behind it stand below each other.
+const WIDEST: usize = 40;
 
 /// A table of runs.
 pub fn runs(runs: &[Run]) -> String {
@@ -62,7 +65,7 @@ fn remedy(run: &Run) -> Option<String> {
 
 /// One run in full.
 pub fn run(document: &RunDocument) -> String {
-    let mut lines = Vec::new();
+    let mut lines = document.mapping.as_ref().map(mapping).unwrap_or_default();
     let findings = document.findings_total.max(document.findings.len() as u64);
     if findings > 0 {
         lines.push(format!("\nFindings: {findings}"));
@@ -80,6 +83,41 @@ pub fn run(document: &RunDocument) -> String {
         lines.extend(rest(changes));
     }
     summary(&document.run) + &text(&lines)
+}
+
+/// Which column holds which field, and what is left.
+fn mapping(mapping: &MappedColumns) -> Vec<String> {
+    let mut lines = vec![format!("\nColumns: {} fields", mapping.columns.len())];
+    let quoted = |header: &str| format!("\"{header}\"");
+    let widest = |lengths: &mut dyn Iterator<Item = usize>| lengths.max().unwrap_or(0).min(WIDEST);
+    let columns = || mapping.columns.iter();
+    let fields = widest(&mut columns().map(|it| it.field_name().len()));
+    let headers = widest(&mut columns().map(|it| quoted(&it.header).chars().count()));
+    lines.extend(columns().map(|column| {
+        let how = match column.found {
+            Found::Configured => "named in the configuration",
+            Found::Saved => "as in the last accepted file",
+            Found::Synonym => "a known header",
+            Found::Derived => "taken out of \"Last, First\"",
+        };
+        let (field, header) = (column.field_name(), quoted(&column.header));
+        format!("  {field:<fields$}  {header:<headers$}  {how}")
+    }));
+    if !mapping.unused.is_empty() {
+        let shown = mapping.unused.iter().take(SHOWN as usize);
+        let shown: Vec<_> = shown.map(|header| quoted(header)).collect();
+        let more = match mapping.unused.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        lines.push(format!("Not used: {}{more}", shown.join(", ")));
+    }
+    if !mapping.suggestions.is_empty() {
+        lines.push("Perhaps, to be written under [data_source.columns] if it is right:".to_owned());
+        let suggestions = mapping.suggestions.iter();
+        lines.extend(suggestions.map(|suggestion| format!("  {}", suggestion.line)));
+    }
+    lines
 }
 
 /// What a run came to, without findings and changes.
@@ -201,11 +239,20 @@ pub fn table<const N: usize>(lines: &[[String; N]]) -> String {
 mod tests {
     use super::*;
     use crate::report::run::Outcome;
-    use crate::report::run::tests::example;
+    use crate::report::run::tests::{example, mapping};
 
     #[test]
     fn a_run_reads_well_at_a_terminal() {
         insta::assert_snapshot!(run(&example()));
+    }
+
+    #[test]
+    fn a_dry_run_shows_what_each_column_came_to() {
+        let document = RunDocument {
+            mapping: Some(mapping()),
+            ..example()
+        };
+        insta::assert_snapshot!(run(&document));
     }
 
     #[test]

@@ -46,9 +46,9 @@ mod ftps_unclean;
 mod hostile;
 #[cfg(feature = "failpoints")]
 mod parked;
-#[cfg(feature = "failpoints")]
 mod pgp;
 mod photos;
+#[cfg(feature = "failpoints")]
 mod points;
 mod quota;
 mod reader;
@@ -63,5 +63,6 @@ mod tls_offers;
 mod admin;
 mod imports;
 mod intake;
+mod mapping;
 mod real_data;
 mod web;

@@ -2,6 +2,7 @@
 
 mod full;
 mod held;
+mod mapped;
 mod parked;
 
 use std::collections::BTreeMap;
@@ -146,9 +147,13 @@ impl Bench {
     }
 
     async fn deliver_to(&self, source: &str, csv: &str) -> DeliveryId {
+        self.deliver_in(Environment::Production, source, csv).await
+    }
+
+    async fn deliver_in(&self, environment: Environment, source: &str, csv: &str) -> DeliveryId {
         let file = self.file(csv);
         self.importer
-            .deliver_local(&acme(), Environment::Production, source, &file)
+            .deliver_local(&acme(), environment, source, &file)
             .await
             .unwrap()
     }

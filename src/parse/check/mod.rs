@@ -4,35 +4,35 @@
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
+mod cells;
 pub mod columns;
 pub mod date;
 pub mod drift;
 mod habits;
+pub mod names;
 mod status;
 mod usual;
 pub mod value;
 mod verbatim;
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::parse::check::columns::{Column, Mapping};
-use crate::parse::check::date::{DateFault, DateFormat};
+use crate::parse::check::columns::{Column, Found, MappedColumn, Mapping, Resolved, Saved};
+use crate::parse::check::date::DateFormat;
+use crate::parse::check::names::{Name, NameOrder};
 use crate::parse::check::status::StatusWords;
-use crate::parse::check::value::{DecimalFault, Point};
+use crate::parse::check::value::Point;
 use crate::parse::field::{Field, FieldKind};
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::limits::ReadLimits;
 use crate::parse::record::{KeyOf, Record, Standing, Values};
-use crate::parse::row::{Cell, CellKind, Header, RawRow};
+use crate::parse::row::{CellKind, Header, RawRow};
 
+use cells::{Fault, fault, unwrapped};
 use habits::Habits;
 use verbatim::Letters;
 pub use verbatim::Verbatim;
-
-/// Bytes of a key: more than any HR system has, less than any index takes.
-const KEY_BYTES: usize = 200;
 
 /// What became of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,20 @@ pub enum Checked {
     Blank,
 }
 
+/// What is made of a column of full names.
+#[derive(Debug, Clone, Copy)]
+struct Names {
+    /// The column.
+    at: usize,
+    declared: Option<NameOrder>,
+    /// They are taken apart: "Smith, John" is John Smith.
+    are_apart: bool,
+    /// And their parts are the first and the last name, because the file has no columns for those.
+    give_both: bool,
+    /// Every row must have both.
+    must_give_both: bool,
+}
+
 /// Checks the rows of one file.
 #[derive(Debug)]
 pub struct Checker {
@@ -57,11 +71,14 @@ pub struct Checker {
     columns: Vec<Column>,
     /// Their fields.
     layout: Arc<[Field]>,
+    /// The same with those that come out of a full name.
+    layout_with_names: Arc<[Field]>,
     /// Cells of the header.
     width: usize,
     date_format: Option<DateFormat>,
     decimal: Option<Point>,
     habits: Habits,
+    names: Names,
     status: StatusWords,
     cell_length_bytes: usize,
     /// Whether it was said that keys are bare numbers.
@@ -70,17 +87,57 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Maps the columns. The error holds why the file is refused; the findings beside the checker are warnings and notes.
+    /// Maps the columns of a file of which nothing is known. The error holds why it is refused; the findings beside the checker are warnings and
+    /// notes.
     pub fn new(
         mapping: &Mapping,
         header: &Header,
         limits: &ReadLimits,
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
-        let (columns, findings) = columns::resolve(mapping, header)?;
-        let width = header.labels.len();
+        let saved = Saved::default();
+        Self::with(
+            mapping,
+            &saved,
+            columns::resolve(mapping, &saved, header),
+            limits,
+        )
+    }
+
+    /// The same for columns that were found already.
+    pub fn with(
+        mapping: &Mapping,
+        saved: &Saved,
+        resolved: Resolved,
+        limits: &ReadLimits,
+    ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+        let Resolved {
+            columns,
+            findings,
+            width,
+            is_refused,
+            ..
+        } = resolved;
+        if is_refused {
+            return Err(findings);
+        }
+        let both = [Field::FirstName, Field::LastName];
+        let has_own = |field: &Field| {
+            mapping.columns.contains_key(field) || columns.iter().any(|it| it.field == *field)
+        };
+        let full = columns.iter().find(|it| it.field == Field::FullName);
+        let give_both = full.is_some() && !both.iter().any(has_own);
+        let names = Names {
+            at: full.map_or(usize::MAX, |column| column.at),
+            declared: mapping.name_order,
+            are_apart: mapping.name_order == Some(NameOrder::LastFirst),
+            give_both,
+            must_give_both: give_both && both.iter().any(|it| mapping.required.contains(it)),
+        };
         let checker = Self {
             letters: Letters::new(mapping, &columns, width),
-            habits: Habits::new(mapping, &columns),
+            habits: Habits::new(mapping, &columns, &saved.last_first),
+            names,
+            layout_with_names: with_names(&columns, give_both),
             layout: columns.iter().map(|column| column.field).collect(),
             columns,
             width,
@@ -93,9 +150,18 @@ impl Checker {
         Ok((checker, findings))
     }
 
-    /// The fields that the file has, in ascending order.
-    pub fn fields(&self) -> impl Iterator<Item = Field> {
-        self.columns.iter().map(|column| column.field)
+    /// Which column holds which field, in ascending order of the fields; complete once every row was told.
+    pub fn mapped(&self) -> Vec<MappedColumn> {
+        let mut mapped: Vec<_> = self.columns.iter().map(MappedColumn::from).collect();
+        let full = self.columns.iter().find(|it| it.field == Field::FullName);
+        if let Some(full) = full.filter(|_| self.names.are_apart && self.names.give_both) {
+            for field in [Field::LastName, Field::FirstName] {
+                let at = mapped.partition_point(|it| it.field().is_some_and(|it| it < field));
+                let derived = MappedColumn::new(field, &full.label, Found::Derived);
+                mapped.insert(at, derived);
+            }
+        }
+        mapped
     }
 
     /// Takes the next row. It comes back unless it has to wait until a later one has shown how its dates or numbers are meant; those that waited
@@ -119,8 +185,8 @@ impl Checker {
         self.learn(before);
     }
 
-    /// What the rows so far have shown, for the report.
-    pub fn notes(&mut self) -> Vec<Finding> {
+    /// What the rows have shown, for the report.
+    pub fn notes(&self) -> Vec<Finding> {
         self.habits.notes()
     }
 
@@ -129,9 +195,16 @@ impl Checker {
         self.habits.known()
     }
 
+    /// The columns of dates, by their header, and how the dates are written.
+    pub fn forms(&self) -> Vec<(String, Vec<String>)> {
+        self.habits.forms()
+    }
+
     fn learn(&mut self, before: u64) {
         if self.habits.version != before {
             self.letters.learn(&self.habits.digest());
+            let order = self.names.declared.or_else(|| self.habits.name_order());
+            self.names.are_apart = order == Some(NameOrder::LastFirst);
         }
     }
 
@@ -149,13 +222,40 @@ impl Checker {
             return self.ragged(row);
         }
         let is_clean = usual::is_clean(row.text());
-        let mut fields = Values::begin(&self.layout, row.text());
+        let name = self.apart(row);
+        let parts = name.as_ref().filter(|_| self.names.give_both).map(|name| {
+            [
+                (Field::FirstName, name.first.as_str()),
+                (Field::LastName, name.last.as_str()),
+            ]
+        });
+        let layout = match parts {
+            Some(_) => &self.layout_with_names,
+            None => &self.layout,
+        };
+        let mut parts = parts.into_iter().flatten().peekable();
+        let mut fields = Values::begin(layout, row.text());
         let mut standing = Standing::Active;
         let mut findings = Vec::new();
         let (mut is_key_read, mut is_refused) = (false, false);
         let mut key_kind = CellKind::Text;
         for column in &self.columns {
             let is_key = column.field == Field::EmployeeId;
+            while let Some((_, part)) = parts.next_if(|(field, _)| *field < column.field) {
+                fields.push(part);
+            }
+            if column.field == Field::FullName
+                && let Some(name) = &name
+            {
+                fields.push(&name.full);
+                continue;
+            }
+            if column.field == Field::FullName && self.names.must_give_both {
+                is_refused = true;
+                fields.push("");
+                findings.push(not_apart().finding(row.row, column));
+                continue;
+            }
             if is_clean && let Some(place) = self.usual(row, column) {
                 is_key_read |= is_key;
                 fields.take(place);
@@ -275,188 +375,35 @@ impl Checker {
         }
     }
 
-    fn value(&self, row: &RawRow, column: &Column) -> Result<Value, Fault> {
-        let cell = row.cell(column.at).unwrap_or(Cell {
-            kind: CellKind::Text,
-            text: "",
-        });
-        self.readable(cell.kind)?;
-        let text = unwrapped(cell.text);
-        if text.is_empty() && cell.kind != CellKind::Time {
-            return if column.required {
-                Err(fault(
-                    code::REQUIRED_VALUE,
-                    "The cell is empty, and every row needs it.",
-                    "Fill it in, in your HR system.",
-                ))
-            } else {
-                Ok(Value::from(String::new()))
-            };
+    /// The full name of a row, if its column is one of names to be taken apart, and this is one.
+    fn apart(&self, row: &RawRow) -> Option<Name> {
+        if !self.names.are_apart {
+            return None;
         }
-        if has_controls(text) {
-            return Err(fault(
-                code::CONSTRAINT_ERROR,
-                "The cell holds control characters.",
-                "Remove them in your HR system, or look at how the file is exported.",
-            ));
+        let cell = row.cell(self.names.at)?;
+        if cell.kind != CellKind::Text {
+            return None;
         }
-        match column.field.kind() {
-            FieldKind::Text if column.field == Field::EmployeeId => key(text, cell.kind),
-            FieldKind::Text => plain(text, cell.kind),
-            FieldKind::Email => email(text),
-            FieldKind::Date => self.date(text, cell.kind, column),
-            FieldKind::Decimal => self.decimal(text, cell.kind, column),
-            FieldKind::Flag => flag(text),
-            FieldKind::Status => self.standing(text),
-        }
-    }
-
-    /// Whether the cell has a text at all.
-    fn readable(&self, kind: CellKind) -> Result<(), Fault> {
-        match kind {
-            CellKind::Error => Err(fault(
-                code::ERROR_VALUE,
-                "The cell holds an error such as #N/A.",
-                "Correct the formula behind it.",
-            )),
-            CellKind::Uncomputed => Err(fault(
-                code::ERROR_VALUE,
-                "The cell holds a formula whose result is not in the file.",
-                "Open the workbook in Excel, save it and send it again.",
-            )),
-            CellKind::Undecodable => Err(fault(
-                code::ENCODING_ERROR,
-                "The cell holds bytes that are no letters in the encoding of the file.",
-                "Export the file as UTF-8: in Excel that is \"CSV UTF-8 (comma delimited)\".",
-            )),
-            CellKind::TooLong => Err(Fault {
-                message: Cow::Owned(format!(
-                    "The cell is longer than {} bytes.",
-                    self.cell_length_bytes
-                )),
-                ..fault(code::CONSTRAINT_ERROR, "", "Shorten it in your HR system.")
-            }),
-            CellKind::Text
-            | CellKind::Number
-            | CellKind::BareNumber
-            | CellKind::LongNumber
-            | CellKind::Date
-            | CellKind::Time
-            | CellKind::Flag => Ok(()),
-        }
-    }
-
-    fn date(&self, text: &str, kind: CellKind, column: &Column) -> Result<Value, Fault> {
-        // A date of a sheet is a date whatever it looks like there.
-        let format = self.date_format.as_ref().filter(|_| kind != CellKind::Date);
-        let remedy = |why: DateFault| match why {
-            DateFault::Ambiguous | DateFault::ShortYear => {
-                "Set date_format for this data source, for example \"%d/%m/%Y\", or export dates as 2026-01-31."
-            }
-            DateFault::NotAsDeclared => {
-                "Correct the cell, or date_format of this data source if all dates look like this."
-            }
-            DateFault::NotADate | DateFault::NoSuchDay => "Write it as 2026-01-31.",
-        };
-        date::canonical(text, format, self.habits.order(column.at))
-            .map(Value::from)
-            .map_err(|why| Fault {
-                code: if why == DateFault::NoSuchDay {
-                    code::CONSTRAINT_ERROR
-                } else {
-                    code::TYPE_ERROR
-                },
-                message: Cow::Owned(format!("The cell {why}.")),
-                remedy: remedy(why),
-            })
-    }
-
-    fn decimal(&self, text: &str, kind: CellKind, column: &Column) -> Result<Value, Fault> {
-        let number = match kind {
-            CellKind::Date | CellKind::Time | CellKind::Flag => Err(DecimalFault::NotANumber),
-            // Too long to be exact, and far too much for any pay: as whole as a sheet has it.
-            CellKind::LongNumber if column.field == Field::AnnualPay => Ok(text.to_owned()),
-            CellKind::Number | CellKind::BareNumber => {
-                value::decimal(text, Some(Point::Point)).ok_or(DecimalFault::NotANumber)
-            }
-            _ => match self.decimal.or_else(|| self.habits.point(column.at)) {
-                Some(point) => value::decimal(text, Some(point)).ok_or(DecimalFault::NotANumber),
-                None => value::undeclared(text),
-            },
-        };
-        match number {
-            Ok(number) => Ok(pay(number, column.field)),
-            Err(DecimalFault::NotANumber) => Err(fault(
-                code::TYPE_ERROR,
-                "The cell is not a number.",
-                "Write it in digits, as 1234.50 or 1,234.50.",
-            )),
-            Err(DecimalFault::Ambiguous) => Err(fault(
-                code::TYPE_ERROR,
-                "The cell is a number whose point could separate thousands or begin a fraction, and no other cell of the column tells which.",
-                "Set decimal = \",\" or decimal = \".\" for this data source.",
-            )),
-        }
-    }
-
-    fn standing(&self, text: &str) -> Result<Value, Fault> {
-        let standing = self.status.standing(text).ok_or_else(|| {
-            fault(
-                code::UNKNOWN_STATUS,
-                "The status is not one that is known, so whether the person is employed cannot be told.",
-                "Add the word to active_values or inactive_values of this data source.",
-            )
-        })?;
-        Ok(Value {
-            standing,
-            ..Value::from(text.to_owned())
-        })
+        names::apart(unwrapped(cell.text))
     }
 }
 
-/// A cell in its canonical form.
-struct Value {
-    text: String,
-    /// Of a status, what it says.
-    standing: Standing,
-    warning: Option<Fault>,
-}
-
-impl From<String> for Value {
-    fn from(text: String) -> Self {
-        Self {
-            text,
-            standing: Standing::Active,
-            warning: None,
-        }
+/// The fields of the columns, and those that come out of a full name.
+fn with_names(columns: &[Column], give_both: bool) -> Arc<[Field]> {
+    let mut fields: Vec<Field> = columns.iter().map(|column| column.field).collect();
+    if give_both {
+        fields.extend([Field::FirstName, Field::LastName]);
+        fields.sort();
     }
+    fields.into()
 }
 
-/// What is wrong with a cell.
-struct Fault {
-    code: &'static str,
-    message: Cow<'static, str>,
-    remedy: &'static str,
-}
-
-const fn fault(code: &'static str, message: &'static str, remedy: &'static str) -> Fault {
-    Fault {
-        code,
-        message: Cow::Borrowed(message),
-        remedy,
-    }
-}
-
-impl Fault {
-    fn finding(self, row: u64, column: &Column) -> Finding {
-        Finding::row(
-            row,
-            Some(&column.label),
-            self.code,
-            self.message,
-            self.remedy,
-        )
-    }
+fn not_apart() -> Fault {
+    fault(
+        code::REQUIRED_VALUE,
+        "The cell is not of the form \"Last, First\", and every row needs both names.",
+        "Correct it in your HR system, or export the names in two columns.",
+    )
 }
 
 fn bare_numbers() -> Finding {
@@ -466,121 +413,6 @@ fn bare_numbers() -> Finding {
         "Save the workbook as .xlsx, or format the column as text before the ids are written into it.",
     )
     .with_severity(Severity::Warning)
-}
-
-/// Without the blanks around it, and without what keeps Excel from making a number of an id: `="00012"`, `'00012`.
-fn unwrapped(text: &str) -> &str {
-    let blank = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}');
-    let text = text.trim_matches(blank);
-    let formula = text
-        .strip_prefix("=\"")
-        .and_then(|rest| rest.strip_suffix('"'));
-    let digits = || {
-        let rest = text.strip_prefix('\'')?;
-        let are_digits = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
-        are_digits.then_some(rest)
-    };
-    formula
-        .or_else(digits)
-        .map_or(text, |inner| inner.trim_matches(blank))
-}
-
-fn has_controls(text: &str) -> bool {
-    let controls = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
-    if text.is_ascii() {
-        text.bytes()
-            .any(|byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r') || byte == 0x7f)
-    } else {
-        text.chars().any(controls)
-    }
-}
-
-fn key(text: &str, kind: CellKind) -> Result<Value, Fault> {
-    if matches!(kind, CellKind::Date | CellKind::Flag) {
-        return Err(fault(
-            code::TYPE_ERROR,
-            "The key is a date or a truth value, which a spreadsheet has made of it.",
-            "Format the column as text before the keys are written into it.",
-        ));
-    }
-    let is_number = matches!(kind, CellKind::Number | CellKind::BareNumber);
-    if value::is_scientific(text) || (is_number && text.contains(['.', '-'])) {
-        return Err(fault(
-            code::TYPE_ERROR,
-            "The key is a number that a spreadsheet has changed, such as 1.23E+05.",
-            "Format the column as text before the keys are written into it.",
-        ));
-    }
-    if text.len() > KEY_BYTES {
-        return Err(fault(
-            code::CONSTRAINT_ERROR,
-            "The key is longer than 200 bytes.",
-            "Look at whether the right column is mapped to employee_id.",
-        ));
-    }
-    if text.contains(['\t', '\n', '\r']) {
-        return Err(fault(
-            code::CONSTRAINT_ERROR,
-            "The key holds a tab or a line break.",
-            "Correct it in your HR system.",
-        ));
-    }
-    plain(text, kind)
-}
-
-fn plain(text: &str, kind: CellKind) -> Result<Value, Fault> {
-    match kind {
-        CellKind::LongNumber => Err(fault(
-            code::TYPE_ERROR,
-            "The cell is a number of more than fifteen digits, and a spreadsheet does not keep the last ones.",
-            "Format the column as text before the values are written into it.",
-        )),
-        CellKind::Time => Err(fault(
-            code::TYPE_ERROR,
-            "The cell is a time of day or a duration.",
-            "Format the column as text before the values are written into it.",
-        )),
-        _ => Ok(Value::from(text.to_owned())),
-    }
-}
-
-fn email(text: &str) -> Result<Value, Fault> {
-    if value::is_email(text) {
-        Ok(Value::from(text.to_owned()))
-    } else {
-        Err(fault(
-            code::TYPE_ERROR,
-            "The cell is not an e-mail address.",
-            "Correct it in your HR system, or map the column to another field.",
-        ))
-    }
-}
-
-/// What a number of pay comes to.
-fn pay(number: String, field: Field) -> Value {
-    if field == Field::AnnualPay && !value::is_annual_pay(&number) {
-        return Value {
-            warning: Some(fault(
-                code::INVALID_ANNUAL_PAY,
-                "The annual pay is not between -10,000,000.00 and 10,000,000.00, and was left empty.",
-                "Correct it in your HR system.",
-            )),
-            ..Value::from(String::new())
-        };
-    }
-    Value::from(number)
-}
-
-fn flag(text: &str) -> Result<Value, Fault> {
-    value::flag(text)
-        .map(|word| Value::from(word.to_owned()))
-        .ok_or_else(|| {
-            fault(
-                code::TYPE_ERROR,
-                "The cell is neither yes nor no.",
-                "Write it as Y or N.",
-            )
-        })
 }
 
 #[cfg(test)]

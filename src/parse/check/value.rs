@@ -1,4 +1,6 @@
-//! Pure. Single values: e-mail addresses, decimal numbers, yes and no.
+//! Pure. Single values: e-mail addresses, decimal numbers, yes and no, and words for nothing.
+
+use std::borrow::Cow;
 
 use crate::parse::check::habits::Evidence;
 
@@ -78,8 +80,16 @@ pub(super) fn evidence(text: &str) -> Evidence<Point> {
         None => Evidence::Silent,
     };
     let alone = |point: Point, other: Point| {
-        let behind = text.rsplit(point.char()).next().unwrap_or_default();
+        let (before, behind) = text.rsplit_once(point.char()).unwrap_or_default();
         let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if matches!(digits, 1 | 2)
+            && digits == behind.len()
+            && is_plain(before)
+            && before.len() < 15
+        {
+            return Evidence::Says(point);
+        }
         // Three digits may be a group of thousands.
         if digits == 3 && decimal(text, Some(other)).is_some() {
             Evidence::Open
@@ -96,6 +106,11 @@ pub(super) fn evidence(text: &str) -> Evidence<Point> {
         _ if text.rfind(',') > text.rfind('.') => of(Point::Comma),
         _ => of(Point::Point),
     }
+}
+
+/// Whether it can be read in two ways.
+pub(super) fn is_open(text: &str) -> bool {
+    evidence(text) == Evidence::Open
 }
 
 /// Why a text is no number.
@@ -121,8 +136,9 @@ pub(super) fn undeclared(text: &str) -> Result<String, DecimalFault> {
     .ok_or(DecimalFault::NotANumber)
 }
 
-/// Sign and digits, without a currency around them; an accountant's brackets are a minus.
+/// Sign and digits, without a currency around them; an accountant's brackets are a minus, and so is one behind the number, as SAP writes it.
 fn unsigned(text: &str) -> (bool, &str) {
+    const MINUS: [char; 2] = ['-', '\u{2212}'];
     let text = text.trim();
     let (bracketed, text) = match text
         .strip_prefix('(')
@@ -131,12 +147,23 @@ fn unsigned(text: &str) -> (bool, &str) {
         Some(inner) => (true, inner),
         None => (false, text),
     };
-    let text = without_currency(text);
-    let (negative, digits) = match text.strip_prefix(['-', '\u{2212}']) {
+    let trimmed = text.trim();
+    let text = without_currency(trimmed);
+    let behind = || {
+        text.strip_suffix(MINUS)
+            .filter(|rest| rest.ends_with(|c: char| c.is_ascii_digit()))
+    };
+    let (negative, digits) = match text.strip_prefix(MINUS).or_else(behind) {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
-    (negative || bracketed, without_currency(digits))
+    // One currency: before the sign or behind it.
+    let digits = if text.len() == trimmed.len() {
+        without_currency(digits)
+    } else {
+        digits
+    };
+    (negative || bracketed, digits.trim())
 }
 
 /// Codes of ISO 4217 that pay is written with.
@@ -147,26 +174,36 @@ const CURRENCIES: [&str; 42] = [
     "UAH", "USD", "ZAR",
 ];
 
+/// Signs of currencies; one that ends or begins as another comes before it.
+const SIGNS: [&str; 36] = [
+    "US$", "AU$", "NZ$", "CA$", "HK$", "NT$", "MX$", "A$", "C$", "R$", "S$", "$", "€", "£", "¥",
+    "₹", "₽", "₩", "₪", "₺", "₫", "₱", "₦", "₴", "฿", "zł", "kr.", "kr", "Kč", "Fr.", "Ft", "Rs.",
+    "Rs", "RM", "Rp", "R",
+];
+
 /// Without a sign such as `€` or a code of three letters such as `EUR`, before or behind.
 fn without_currency(text: &str) -> &str {
-    const SIGNS: [&str; 14] = [
-        "$", "€", "£", "¥", "₹", "₽", "₩", "₪", "₺", "zł", "kr", "Kč", "Fr.", "R$",
-    ];
     let text = text.trim();
+    // Most numbers have none.
+    let begins = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+    if begins && text.ends_with(|c: char| c.is_ascii_digit() || c == '-') {
+        return text;
+    }
+    let is_code = |code: &str| CURRENCIES.iter().any(|it| it.eq_ignore_ascii_case(code));
+    match (text.split_at_checked(3), text.len().checked_sub(3)) {
+        (Some((code, rest)), _) if is_code(code) => return rest.trim(),
+        (_, Some(at)) => match text.split_at_checked(at) {
+            Some((rest, code)) if is_code(code) => return rest.trim(),
+            _ => {}
+        },
+        _ => {}
+    }
     for sign in SIGNS {
         if let Some(rest) = text.strip_prefix(sign).or_else(|| text.strip_suffix(sign)) {
             return rest.trim();
         }
     }
-    let is_code = |code: &str| CURRENCIES.contains(&code);
-    match (text.split_at_checked(3), text.len().checked_sub(3)) {
-        (Some((code, rest)), _) if is_code(code) => rest.trim(),
-        (_, Some(at)) => match text.split_at_checked(at) {
-            Some((rest, code)) if is_code(code) => rest.trim(),
-            _ => text,
-        },
-        _ => text,
-    }
+    text
 }
 
 /// Brings a decimal number to its shortest form with a point. `point` is what stands before its fraction, the other one separates thousands.
@@ -177,14 +214,20 @@ pub(super) fn decimal(text: &str, point: Option<Point>) -> Option<String> {
     let (negative, digits) = unsigned(text);
     let separator = point.char();
     let (whole, fraction) = match digits.rsplit_once(separator) {
+        // "45,-": not a penny more.
+        Some((whole, "-" | "--" | "\u{2013}" | "\u{2014}")) => (whole, None),
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (digits, None),
     };
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let whole = without_groups(whole, Some(separator))?;
-    let digits = fraction.unwrap_or_default();
-    if whole.len() > 15 || digits.len() > 10 || !is_number(&whole) || !is_number(digits) {
+    let mut whole = without_groups(whole, Some(separator))?;
+    let mut digits = Cow::Borrowed(fraction.unwrap_or_default());
+    if whole.len() > 15 || digits.len() > 20 || !is_number(&whole) || !is_number(&digits) {
         return None;
+    }
+    if digits.len() > FRACTION {
+        let (rounded, kept) = rounded(&whole, &digits)?;
+        (whole, digits) = (rounded, Cow::Owned(kept));
     }
     if digits.is_empty() && (whole.is_empty() || fraction.is_some()) {
         return None;
@@ -201,7 +244,20 @@ pub(super) fn decimal(text: &str, point: Option<Point>) -> Option<String> {
     Some(format!("{sign}{whole}{point}{fraction}"))
 }
 
-/// Takes out what separates groups of three digits, if every group but the first has three.
+/// Digits of a fraction that are kept: what a spreadsheet calculates has more, and they mean nothing.
+const FRACTION: usize = 10;
+
+fn rounded(whole: &str, fraction: &str) -> Option<(String, String)> {
+    let (kept, rest) = fraction.split_at_checked(FRACTION)?;
+    let up = rest.starts_with(|c: char| c >= '5');
+    // Fifteen digits and ten.
+    let number = format!("{whole}{kept}").parse::<u128>().ok()? + u128::from(up);
+    let number = format!("{number:0width$}", width = FRACTION + 1);
+    let (whole, fraction) = number.split_at_checked(number.len().checked_sub(FRACTION)?)?;
+    Some((whole.to_owned(), fraction.to_owned()))
+}
+
+/// Takes out what separates groups of three digits, if every group but the first has three; or groups of two before the last, as in India.
 fn without_groups(whole: &str, decimal_separator: Option<char>) -> Option<String> {
     let Some(group) = whole.chars().find(|c| !c.is_ascii_digit()) else {
         return Some(whole.to_owned());
@@ -216,8 +272,24 @@ fn without_groups(whole: &str, decimal_separator: Option<char>) -> Option<String
         && Some(group) != decimal_separator
         && (1..=3).contains(&first.len())
         && first != "0"
-        && groups.all(|group| group.len() == 3);
+        && (groups.all(|group| group.len() == 3) || group == ',' && is_indian(whole));
     fits.then(|| whole.split(group).collect())
+}
+
+/// Whether the groups are those of 12,34,567.
+fn is_indian(whole: &str) -> bool {
+    let mut groups = whole.rsplit(',').map(str::len);
+    let last = groups.next();
+    let mut before = groups.peekable();
+    let mut count = 0;
+    while let Some(length) = before.next() {
+        let is_first = before.peek().is_none();
+        if length != 2 && !(is_first && length == 1) {
+            return false;
+        }
+        count += 1;
+    }
+    last == Some(3) && count >= 2
 }
 
 /// Annual pay that is taken (R3.24). `canonical` is what [`decimal`] gives.
@@ -230,41 +302,88 @@ pub(super) fn is_annual_pay(canonical: &str) -> bool {
     }
 }
 
-/// Whether `text` says yes or no; none if it says neither.
+static YES: &[&str] = &[
+    "yes",
+    "y",
+    "true",
+    "t",
+    "1",
+    "1.0",
+    "-1",
+    "x",
+    "on",
+    "\u{2713}",
+    "\u{2714}",
+    "ja",
+    "j",
+    "wahr",
+    "oui",
+    "vrai",
+    "si",
+    "sí",
+    "sì",
+    "s",
+    "sim",
+    "verdadero",
+    "verdadeiro",
+    "vero",
+    "tak",
+    "да",
+    "igen",
+    "evet",
+    "是",
+    "はい",
+];
+
+static NO: &[&str] = &[
+    "no",
+    "n",
+    "false",
+    "f",
+    "0",
+    "0.0",
+    "off",
+    "nein",
+    "falsch",
+    "non",
+    "faux",
+    "não",
+    "nao",
+    "falso",
+    "nie",
+    "нет",
+    "nee",
+    "nej",
+    "nei",
+    "nem",
+    "hayır",
+    "否",
+    "いいえ",
+];
+
+/// Whether `text` says yes or no; none if it says neither. "O" is none of them: it is yes in French, and in Tokyo the opposite of "X".
 pub(super) fn flag(text: &str) -> Option<&'static str> {
     let text = text.to_lowercase();
-    let is = |words: &[&str]| words.contains(&text.as_str());
-    if is(&[
-        "yes",
-        "y",
-        "true",
-        "t",
-        "1",
-        "x",
-        "on",
-        "ja",
-        "j",
-        "wahr",
-        "oui",
-        "vrai",
-        "si",
-        "sí",
-        "sì",
-        "sim",
-        "verdadero",
-        "vero",
-        "tak",
-        "да",
-    ]) {
+    if YES.contains(&text.as_str()) {
         Some("true")
-    } else if is(&[
-        "no", "n", "false", "f", "0", "off", "nein", "falsch", "non", "faux", "não", "falso",
-        "nie", "нет", "nee",
-    ]) {
+    } else if NO.contains(&text.as_str()) {
         Some("false")
     } else {
         None
     }
+}
+
+/// What databases and programs write for nothing. A dash is not among them: in a column of money it may be nothing or zero.
+pub(super) fn is_nothing(text: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "null", "(null)", "\\N", "n/a", "na", "none", "nil", "nan", "nat",
+    ];
+    WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// A dash where something else is usual than money.
+pub(super) fn is_dash(text: &str) -> bool {
+    matches!(text, "-" | "--" | "\u{2013}" | "\u{2014}")
 }
 
 /// A number that a spreadsheet has shortened, such as 1.23E+05: the digits that made it an id are gone.
@@ -344,6 +463,17 @@ mod tests {
             ("-5", "-5"),
             ("-0.00", "0"),
             (".5", "0.5"),
+            ("12,34,567.50", "1234567.5"),
+            ("1,23,456", "123456"),
+            ("1.234,50-", "-1234.5"),
+            ("45'000.-", "45000"),
+            ("kr 45.000,-", "45000"),
+            ("US$ 45,000", "45000"),
+            ("45 000 kr.", "45000"),
+            ("usd 45000", "45000"),
+            ("21.634615384615383", "21.6346153846"),
+            ("0.30000000000000004", "0.3"),
+            ("9.99999999999999", "10"),
         ] {
             assert_eq!(decimal(text, None).as_deref(), Some(number), "{text}");
         }
@@ -352,8 +482,14 @@ mod tests {
             "-",
             ".",
             "12.",
-            "1,23,456",
+            "1,234,56",
+            "1,2,345",
+            "123,45,678",
+            "1.23.456",
             "12,34.5.6",
+            "-5-",
+            "5--",
+            ",-",
             "1.2.3",
             "$",
             "EUR",
@@ -415,7 +551,30 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_for_nothing_is_no_dash() {
+        for nothing in ["NULL", "\\N", "n/a", "NaN", "NaT"] {
+            assert!(is_nothing(nothing), "{nothing}");
+        }
+        for something in ["", "-", "0", "x", "Nan Li"] {
+            assert!(!is_nothing(something), "{something}");
+        }
+    }
+
+    #[test]
     fn yes_and_no_have_many_words() {
+        assert!(YES.iter().all(|word| !NO.contains(word)));
+        assert!(
+            YES.iter()
+                .chain(NO)
+                .all(|word| *word == word.to_lowercase())
+        );
+        for yes in ["J", "Oui", "X", "1.0", "Wahr", "verdadero"] {
+            assert_eq!(flag(yes), Some("true"), "{yes}");
+        }
+        for no in ["N", "Non", "0.0", "Falsch", "NEJ"] {
+            assert_eq!(flag(no), Some("false"), "{no}");
+        }
+        assert_eq!(flag("O"), None);
         assert_eq!(flag("Y"), Some("true"));
         assert_eq!(flag("FALSE"), Some("false"));
         assert_eq!(flag("SÍ"), Some("true"));
@@ -426,7 +585,7 @@ mod tests {
     proptest::proptest! {
         /// Evidence is what both readings of a number say, however it was come by.
         #[test]
-        fn evidence_is_what_the_two_readings_say(text in "[-$(]?[0-9]{0,4}([.,][0-9]{0,4}){0,3}[) €]?") {
+        fn evidence_is_what_the_two_readings_say(text in "[-$(]?[0-9]{0,4}([.,][0-9]{0,4}){0,3}(-|,-|[) €])?") {
             let [comma, point] = [Point::Comma, Point::Point].map(|point| decimal(&text, Some(point)));
             let said = match (&comma, &point) {
                 _ if comma == point => Evidence::Silent,

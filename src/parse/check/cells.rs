@@ -1,0 +1,347 @@
+//! Pure. Single cells to their canonical form.
+
+#![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
+
+use std::borrow::Cow;
+
+use super::Checker;
+use crate::parse::check::columns::Column;
+use crate::parse::check::date::{self, DateFault};
+use crate::parse::check::value::{self, DecimalFault, Point};
+use crate::parse::field::{Field, FieldKind};
+use crate::parse::finding::{Finding, code};
+use crate::parse::record::Standing;
+use crate::parse::row::{Cell, CellKind, RawRow};
+
+/// Bytes of a key: more than any HR system has, less than any index takes.
+const KEY_BYTES: usize = 200;
+
+/// A cell in its canonical form.
+pub(super) struct Value {
+    pub(super) text: String,
+    /// Of a status, what it says.
+    pub(super) standing: Standing,
+    pub(super) warning: Option<Fault>,
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            standing: Standing::Active,
+            warning: None,
+        }
+    }
+}
+
+/// What comes of a cell that says nothing.
+fn nothing(column: &Column) -> Result<Value, Fault> {
+    if column.required {
+        Err(fault(
+            code::REQUIRED_VALUE,
+            "The cell is empty, and every row needs it.",
+            "Fill it in, in your HR system.",
+        ))
+    } else {
+        Ok(Value::from(String::new()))
+    }
+}
+
+/// What is wrong with a cell.
+pub(super) struct Fault {
+    code: &'static str,
+    message: Cow<'static, str>,
+    remedy: &'static str,
+}
+
+pub(super) const fn fault(
+    code: &'static str,
+    message: &'static str,
+    remedy: &'static str,
+) -> Fault {
+    Fault {
+        code,
+        message: Cow::Borrowed(message),
+        remedy,
+    }
+}
+
+impl Fault {
+    pub(super) fn finding(self, row: u64, column: &Column) -> Finding {
+        Finding::row(
+            row,
+            Some(&column.label),
+            self.code,
+            self.message,
+            self.remedy,
+        )
+    }
+}
+
+impl Checker {
+    /// The canonical form of a cell, or what is wrong with it.
+    pub(super) fn value(&self, row: &RawRow, column: &Column) -> Result<Value, Fault> {
+        let cell = row.cell(column.at).unwrap_or(Cell {
+            kind: CellKind::Text,
+            text: "",
+        });
+        self.readable(cell.kind)?;
+        let text = unwrapped(cell.text);
+        if text.is_empty() && cell.kind != CellKind::Time {
+            return nothing(column);
+        }
+        if has_controls(text) {
+            return Err(fault(
+                code::CONSTRAINT_ERROR,
+                "The cell holds control characters.",
+                "Remove them in your HR system, or look at how the file is exported.",
+            ));
+        }
+        let kind = column.field.kind();
+        let read = match kind {
+            FieldKind::Text if column.field == Field::EmployeeId => key(text, cell.kind),
+            FieldKind::Text => plain(text, cell.kind),
+            FieldKind::Email => email(text),
+            FieldKind::Date => self.date(text, cell.kind, column),
+            FieldKind::Decimal => self.decimal(text, cell.kind, column),
+            FieldKind::Flag => flag(text),
+            FieldKind::Status => self.standing(text),
+        };
+        let says_nothing = || match kind {
+            FieldKind::Date | FieldKind::Email | FieldKind::Flag => {
+                value::is_nothing(text) || value::is_dash(text)
+            }
+            FieldKind::Decimal => value::is_nothing(text),
+            FieldKind::Text | FieldKind::Status => false,
+        };
+        match read {
+            Err(_) if says_nothing() => nothing(column),
+            Ok(value) if kind == FieldKind::Date && value.text.is_empty() => nothing(column),
+            read => read,
+        }
+    }
+
+    /// Whether the cell has a text at all.
+    fn readable(&self, kind: CellKind) -> Result<(), Fault> {
+        match kind {
+            CellKind::Error => Err(fault(
+                code::ERROR_VALUE,
+                "The cell holds an error such as #N/A.",
+                "Correct the formula behind it.",
+            )),
+            CellKind::Uncomputed => Err(fault(
+                code::ERROR_VALUE,
+                "The cell holds a formula whose result is not in the file.",
+                "Open the workbook in Excel, save it and send it again.",
+            )),
+            CellKind::Undecodable => Err(fault(
+                code::ENCODING_ERROR,
+                "The cell holds bytes that are no letters in the encoding of the file.",
+                "Export the file as UTF-8: in Excel that is \"CSV UTF-8 (comma delimited)\".",
+            )),
+            CellKind::TooLong => Err(Fault {
+                message: Cow::Owned(format!(
+                    "The cell is longer than {} bytes.",
+                    self.cell_length_bytes
+                )),
+                ..fault(code::CONSTRAINT_ERROR, "", "Shorten it in your HR system.")
+            }),
+            CellKind::Text
+            | CellKind::Number
+            | CellKind::BareNumber
+            | CellKind::LongNumber
+            | CellKind::Date
+            | CellKind::Time
+            | CellKind::Flag => Ok(()),
+        }
+    }
+
+    fn date(&self, text: &str, kind: CellKind, column: &Column) -> Result<Value, Fault> {
+        // A date of a sheet is a date whatever it looks like there.
+        let format = self.date_format.as_ref().filter(|_| kind != CellKind::Date);
+        let remedy = |why: DateFault| match why {
+            DateFault::Ambiguous | DateFault::ShortYear => {
+                "Set date_format for this data source, for example \"%d/%m/%Y\", or export dates as 2026-01-31."
+            }
+            DateFault::NotAsDeclared => {
+                "Correct the cell, or date_format of this data source if all dates look like this."
+            }
+            DateFault::NotADate | DateFault::NoSuchDay => "Write it as 2026-01-31.",
+            DateFault::Serial => {
+                "Format the column as a date in the spreadsheet, as 2026-01-31, and save the file again."
+            }
+        };
+        date::canonical(text, column.field, format, self.habits.order(column.at))
+            .map(Value::from)
+            .map_err(|why| Fault {
+                code: if why == DateFault::NoSuchDay {
+                    code::CONSTRAINT_ERROR
+                } else {
+                    code::TYPE_ERROR
+                },
+                message: Cow::Owned(format!("The cell {why}.")),
+                remedy: remedy(why),
+            })
+    }
+
+    fn decimal(&self, text: &str, kind: CellKind, column: &Column) -> Result<Value, Fault> {
+        let number = match kind {
+            CellKind::Date | CellKind::Time | CellKind::Flag => Err(DecimalFault::NotANumber),
+            // Too long to be exact, and far too much for any pay: as whole as a sheet has it.
+            CellKind::LongNumber if column.field == Field::AnnualPay => Ok(text.to_owned()),
+            CellKind::Number | CellKind::BareNumber => {
+                value::decimal(text, Some(Point::Point)).ok_or(DecimalFault::NotANumber)
+            }
+            _ => match self.decimal.or_else(|| self.habits.point(column.at)) {
+                Some(point) => value::decimal(text, Some(point)).ok_or(DecimalFault::NotANumber),
+                // 45,000 a year is no 45; 1,234 an hour may be a little more than one, or yen.
+                None if column.field == Field::HourlyPay && value::is_open(text) => {
+                    Err(DecimalFault::Ambiguous)
+                }
+                None => value::undeclared(text),
+            },
+        };
+        match number {
+            Ok(number) => Ok(pay(number, column.field)),
+            Err(DecimalFault::NotANumber) => Err(fault(
+                code::TYPE_ERROR,
+                "The cell is not a number.",
+                "Write it in digits, as 1234.50 or 1,234.50.",
+            )),
+            Err(DecimalFault::Ambiguous) => Err(fault(
+                code::TYPE_ERROR,
+                "The cell is a number whose point could separate thousands or begin a fraction, and no other cell of the column tells which.",
+                "Set decimal = \",\" or decimal = \".\" for this data source.",
+            )),
+        }
+    }
+
+    fn standing(&self, text: &str) -> Result<Value, Fault> {
+        let standing = self.status.standing(text).ok_or_else(|| {
+            fault(
+                code::UNKNOWN_STATUS,
+                "The status is not one that is known, so whether the person is employed cannot be told.",
+                "Add the word to active_values or inactive_values of this data source.",
+            )
+        })?;
+        Ok(Value {
+            standing,
+            ..Value::from(text.to_owned())
+        })
+    }
+}
+
+/// Without the blanks around it, and without what keeps Excel from making a number of an id: `="00012"`, `'00012`.
+pub(super) fn unwrapped(text: &str) -> &str {
+    let blank = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}');
+    let text = text.trim_matches(blank);
+    let formula = text
+        .strip_prefix("=\"")
+        .and_then(|rest| rest.strip_suffix('"'));
+    let digits = || {
+        let rest = text.strip_prefix('\'')?;
+        let are_digits = !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit());
+        are_digits.then_some(rest)
+    };
+    formula
+        .or_else(digits)
+        .map_or(text, |inner| inner.trim_matches(blank))
+}
+
+fn has_controls(text: &str) -> bool {
+    let controls = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    if text.is_ascii() {
+        text.bytes()
+            .any(|byte| byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r') || byte == 0x7f)
+    } else {
+        text.chars().any(controls)
+    }
+}
+
+fn key(text: &str, kind: CellKind) -> Result<Value, Fault> {
+    if matches!(kind, CellKind::Date | CellKind::Flag) {
+        return Err(fault(
+            code::TYPE_ERROR,
+            "The key is a date or a truth value, which a spreadsheet has made of it.",
+            "Format the column as text before the keys are written into it.",
+        ));
+    }
+    let is_number = matches!(kind, CellKind::Number | CellKind::BareNumber);
+    if value::is_scientific(text) || (is_number && text.contains(['.', '-'])) {
+        return Err(fault(
+            code::TYPE_ERROR,
+            "The key is a number that a spreadsheet has changed, such as 1.23E+05.",
+            "Format the column as text before the keys are written into it.",
+        ));
+    }
+    if text.len() > KEY_BYTES {
+        return Err(fault(
+            code::CONSTRAINT_ERROR,
+            "The key is longer than 200 bytes.",
+            "Look at whether the right column is mapped to employee_id.",
+        ));
+    }
+    if text.contains(['\t', '\n', '\r']) {
+        return Err(fault(
+            code::CONSTRAINT_ERROR,
+            "The key holds a tab or a line break.",
+            "Correct it in your HR system.",
+        ));
+    }
+    plain(text, kind)
+}
+
+fn plain(text: &str, kind: CellKind) -> Result<Value, Fault> {
+    match kind {
+        CellKind::LongNumber => Err(fault(
+            code::TYPE_ERROR,
+            "The cell is a number of more than fifteen digits, and a spreadsheet does not keep the last ones.",
+            "Format the column as text before the values are written into it.",
+        )),
+        CellKind::Time => Err(fault(
+            code::TYPE_ERROR,
+            "The cell is a time of day or a duration.",
+            "Format the column as text before the values are written into it.",
+        )),
+        _ => Ok(Value::from(text.to_owned())),
+    }
+}
+
+fn email(text: &str) -> Result<Value, Fault> {
+    if value::is_email(text) {
+        Ok(Value::from(text.to_owned()))
+    } else {
+        Err(fault(
+            code::TYPE_ERROR,
+            "The cell is not an e-mail address.",
+            "Correct it in your HR system, or map the column to another field.",
+        ))
+    }
+}
+
+/// What a number of pay comes to.
+fn pay(number: String, field: Field) -> Value {
+    if field == Field::AnnualPay && !value::is_annual_pay(&number) {
+        return Value {
+            warning: Some(fault(
+                code::INVALID_ANNUAL_PAY,
+                "The annual pay is not between -10,000,000.00 and 10,000,000.00, and was left empty.",
+                "Correct it in your HR system.",
+            )),
+            ..Value::from(String::new())
+        };
+    }
+    Value::from(number)
+}
+
+fn flag(text: &str) -> Result<Value, Fault> {
+    value::flag(text)
+        .map(|word| Value::from(word.to_owned()))
+        .ok_or_else(|| {
+            fault(
+                code::TYPE_ERROR,
+                "The cell is neither yes nor no.",
+                "Write it as Y or N.",
+            )
+        })
+}
