@@ -169,7 +169,7 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
     runtime.block_on(async {
         match command {
             Command::Serve => daemon::serve(file, config).await.map(|()| Ending::Done),
-            Command::Import(arguments) => import::run(config, arguments).await,
+            Command::Import(arguments) => Box::pin(import::run(config, arguments)).await,
             Command::Runs(arguments) => runs::list(&config, &arguments).await,
             Command::Run(arguments) => runs::show(&config, &arguments).await,
             Command::Errors { id } => runs::errors(&config, &id).await,

@@ -125,7 +125,9 @@ impl Importer {
         }
         let removal = draft.removal;
         let plan = self.resolve(draft).await?;
-        let objection = task.source.safeguard.objection(removal).or(moved);
+        let objections = [task.source.safeguard.objection(removal), moved];
+        let objections: Vec<String> = objections.into_iter().flatten().collect();
+        let objection = (!objections.is_empty()).then(|| objections.join(". "));
         let (outcome, reason) = judge(task, &plan.counts, objection, &mapping, roster_version);
         Ok(Examined {
             outcome,

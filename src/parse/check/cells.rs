@@ -34,6 +34,11 @@ impl From<String> for Value {
     }
 }
 
+/// Whether a cell that is no value of its field stands for none.
+fn says_nothing(text: &str, kind: FieldKind) -> bool {
+    value::is_nothing(text) || kind != FieldKind::Decimal && value::is_dash(text)
+}
+
 /// What comes of a cell that says nothing.
 fn nothing(column: &Column) -> Result<Value, Fault> {
     if column.required {
@@ -97,27 +102,22 @@ impl Checker {
                 "Remove them in your HR system, or look at how the file is exported.",
             ));
         }
-        let kind = column.field.kind();
-        let read = match kind {
+        match column.field.kind() {
             FieldKind::Text if column.field == Field::EmployeeId => key(text, cell.kind),
             FieldKind::Text => plain(text, cell.kind),
-            FieldKind::Email => email(text),
-            FieldKind::Date => self.date(text, cell.kind, column),
-            FieldKind::Decimal => self.decimal(text, cell.kind, column),
-            FieldKind::Flag => flag(text),
             FieldKind::Status => self.standing(text),
-        };
-        let says_nothing = || match kind {
-            FieldKind::Date | FieldKind::Email | FieldKind::Flag => {
-                value::is_nothing(text) || value::is_dash(text)
+            kind => {
+                let read = match kind {
+                    FieldKind::Email => email(text),
+                    FieldKind::Date => self.date(text, cell.kind, column),
+                    FieldKind::Flag => flag(text),
+                    _ => self.decimal(text, cell.kind, column),
+                };
+                if read.is_err() && says_nothing(text, kind) {
+                    return nothing(column);
+                }
+                read
             }
-            FieldKind::Decimal => value::is_nothing(text),
-            FieldKind::Text | FieldKind::Status => false,
-        };
-        match read {
-            Err(_) if says_nothing() => nothing(column),
-            Ok(value) if kind == FieldKind::Date && value.text.is_empty() => nothing(column),
-            read => read,
         }
     }
 
@@ -171,17 +171,19 @@ impl Checker {
                 "Format the column as a date in the spreadsheet, as 2026-01-31, and save the file again."
             }
         };
-        date::canonical(text, column.field, format, self.habits.order(column.at))
-            .map(Value::from)
-            .map_err(|why| Fault {
-                code: if why == DateFault::NoSuchDay {
-                    code::CONSTRAINT_ERROR
-                } else {
-                    code::TYPE_ERROR
-                },
-                message: Cow::Owned(format!("The cell {why}.")),
-                remedy: remedy(why),
-            })
+        let read = date::canonical(text, column.field, format, self.habits.order(column.at));
+        if read.as_ref().is_ok_and(String::is_empty) {
+            return nothing(column);
+        }
+        read.map(Value::from).map_err(|why| Fault {
+            code: if why == DateFault::NoSuchDay {
+                code::CONSTRAINT_ERROR
+            } else {
+                code::TYPE_ERROR
+            },
+            message: Cow::Owned(format!("The cell {why}.")),
+            remedy: remedy(why),
+        })
     }
 
     fn decimal(&self, text: &str, kind: CellKind, column: &Column) -> Result<Value, Fault> {

@@ -20,8 +20,8 @@ impl NameOrder {
     /// In words.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::LastFirst => "the last name before a comma and the first name behind it",
-            Self::FirstLast => "the first name before the last one",
+            Self::LastFirst => "names as \"Last, First\"",
+            Self::FirstLast => "names as \"First Last\"",
         }
     }
 
@@ -275,7 +275,7 @@ fn is_firm(text: &str) -> bool {
 fn is_among(words: &[&str], word: &str) -> bool {
     let letters = || word.chars().filter(|c| *c != '.');
     let same = |known: &&str| letters().map(|c| c.to_ascii_lowercase()).eq(known.chars());
-    word.len() <= 16 && words.iter().any(|known| same(&known))
+    word.len() <= 16 && words.iter().any(same)
 }
 
 fn is_comma(c: char) -> bool {

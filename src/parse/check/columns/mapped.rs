@@ -126,7 +126,11 @@ pub(super) fn line(field: Field, header: &str) -> String {
                 line.push('\\');
                 line.push(c);
             }
-            c if c.is_control() => line.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if c.is_control() => {
+                line.push_str("\\u");
+                let digits = [12_u32, 8, 4, 0].map(|shift| u32::from(c) >> shift & 15);
+                line.extend(digits.map(|digit| char::from_digit(digit, 16).unwrap_or('0')));
+            }
             c => line.push(c),
         }
     }

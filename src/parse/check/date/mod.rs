@@ -299,7 +299,7 @@ impl Parts {
     /// stays the last one (of SAP and Oracle). The first of January 1970 is no such day: people were born on it.
     fn is_none(self, field: Field) -> bool {
         match (self.year, self.month, self.day) {
-            (1, 1, 1) | (1753, 1, 1) | (1899, 12, 30 | 31) | (1900, 1, 0 | 1) => true,
+            (1 | 1753, 1, 1) | (1899, 12, 30 | 31) | (1900, 1, 0 | 1) => true,
             (9999, _, _) | (4712 | 2999, 12, 31) => field == Field::TerminationDate,
             _ => false,
         }

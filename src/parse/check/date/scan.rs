@@ -74,7 +74,11 @@ impl Scan<'_> {
     /// The name of a month in one of the languages that are known.
     pub(super) fn month_name(&mut self) -> Option<u16> {
         let letters = self.0.chars().take_while(|c| c.is_alphabetic());
-        let length = letters.take(months::LONGEST + 1).map(char::len_utf8).sum();
+        let length: usize = letters.take(months::LONGEST + 1).map(char::len_utf8).sum();
+        // Dates of numbers come here too, and there are several a row.
+        if length == 0 {
+            return None;
+        }
         let (name, rest) = self.0.split_at_checked(length)?;
         let month = months::number(name)?;
         self.0 = rest;

@@ -98,6 +98,7 @@ impl Shape {
 /// Why a person has to look at the file before it is applied, or nothing: a field that decides who is employed would be read from another column
 /// than before, and nobody but a list of synonyms has said so.
 pub fn objection(before: &Shape, now: &Shape) -> Option<String> {
+    let mut objections = Vec::new();
     for (field, what) in [
         (Field::EmployeeId, "the employee ids"),
         (Field::EmploymentStatus, "the employment status"),
@@ -109,14 +110,14 @@ pub fn objection(before: &Shape, now: &Shape) -> Option<String> {
         match now.column(field) {
             Some(is) if is.found == Found::Configured || same(&was.header, &is.header) => {}
             Some(is) => {
-                return Some(format!(
+                objections.push(format!(
                     "The last accepted file had {what} in the column \"{}\", and this one would be read with \"{}\": somebody has to say that they hold the same",
                     short(&was.header),
                     short(&is.header)
                 ));
             }
             None if field == Field::EmploymentStatus => {
-                return Some(format!(
+                objections.push(format!(
                     "The column \"{}\" with {what} is gone, so everybody in the file would count as employed",
                     short(&was.header)
                 ));
@@ -125,7 +126,7 @@ pub fn objection(before: &Shape, now: &Shape) -> Option<String> {
             None => {}
         }
     }
-    None
+    (!objections.is_empty()).then(|| objections.join(". "))
 }
 
 fn same(one: &str, other: &str) -> bool {
@@ -325,13 +326,21 @@ fn renamed(
     lost: &mut Vec<Placed>,
     come: &mut Vec<Placed>,
 ) -> Vec<String> {
-    let same_width = before.labels.len() == now.labels.len();
+    // Only where every other column stands where it stood.
+    let kept = |at: usize, label: &String| {
+        let is_it = |(place, _): &Placed| *place == at;
+        let was = before.labels.get(at).filter(|was| same(was, label));
+        was.is_some() || label.is_empty() || lost.iter().any(is_it) && come.iter().any(is_it)
+    };
+    let mut labels = now.labels.iter().enumerate();
+    let same_places =
+        before.labels.len() == now.labels.len() && labels.all(|(at, label)| kept(at, label));
     let mut renamed = Vec::new();
     lost.retain(|(at, label)| {
         let field = before.field(label);
         let is_it = |(place, other): &Placed| {
             let fits = now.field(other).is_none_or(|it| Some(it) == field);
-            fits && (place == at && same_width
+            fits && (place == at && same_places
                 || strsim::jaro_winkler(&normalised(label), &normalised(other)) >= ALIKE)
         };
         let Some(found) = come.iter().position(is_it) else {

@@ -78,6 +78,19 @@ fn in_a_header_of_the_same_width_the_new_name_in_the_old_place_is_a_renaming() {
 }
 
 #[test]
+fn where_other_columns_have_moved_a_place_says_nothing_about_a_name() {
+    let told = told(
+        &shape(&["id", "Unit", "Phone", "City"]),
+        &shape(&["Unit", "id", "Shoe size", "City"]),
+    );
+    assert!(told.iter().all(|it| !it.contains("renamed")), "{told:?}");
+    assert!(
+        told[0].contains("gone") && told[1].contains("new"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_field_that_is_read_from_another_column_is_named_with_both_of_them() {
     let before = [
         ("ID", Some(Field::EmployeeId)),
@@ -172,6 +185,17 @@ fn without_the_status_of_the_last_file_everybody_would_be_employed_so_a_person_m
         "{objection_to}"
     );
     assert_eq!(objection(&column(Field::TerminationDate), &gone), None);
+    // Whoever decides is told everything at once.
+    let columns = [
+        ("ID", Some(Field::EmployeeId)),
+        ("Status", Some(Field::EmploymentStatus)),
+    ];
+    let key = mapped(&[("Payroll ID", Some(Field::EmployeeId))], Found::Synonym);
+    let objection_to = objection(&mapped(&columns, Found::Saved), &key).unwrap();
+    assert!(
+        objection_to.contains("\"Payroll ID\"") && objection_to.contains("\"Status\""),
+        "{objection_to}"
+    );
 }
 
 #[test]
