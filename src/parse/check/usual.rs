@@ -96,7 +96,8 @@ pub(super) fn is_email(cell: &[u8]) -> bool {
         let mut is_inside = false;
         for byte in bytes {
             let is_letter = byte.is_ascii_alphanumeric();
-            if !is_letter && !(is_inside && matches!(byte, b'.' | b'-' | b'_' | b'+')) {
+            let may_stand = is_letter || is_inside && matches!(byte, b'.' | b'-' | b'_' | b'+');
+            if !may_stand {
                 return false;
             }
             is_inside = is_letter;

@@ -83,13 +83,12 @@ impl<W: Write> Encoder<W> {
         let mut start = 0;
         for (kind, end) in &row.cells {
             let length = end.saturating_sub(start);
-            match u8::try_from(length) {
-                // As nearly all of them are: both at once.
-                Ok(length @ ..0x80) => self.payload.extend_from_slice(&[kind.tag(), length]),
-                _ => {
-                    self.payload.push(kind.tag());
-                    put_length(&mut self.payload, length);
-                }
+            // As nearly all of them are: both at once.
+            if let Ok(length @ ..0x80) = u8::try_from(length) {
+                self.payload.extend_from_slice(&[kind.tag(), length]);
+            } else {
+                self.payload.push(kind.tag());
+                put_length(&mut self.payload, length);
             }
             start = *end + usize::from(row.has_gaps);
         }

@@ -58,7 +58,7 @@ mod tests {
         let mut seen = std::collections::HashMap::new();
         for (at, names) in ENGLISH.iter().zip(OTHERS).enumerate() {
             let (english, others) = names;
-            let all = others.split(' ').chain([*english, &english[..3]]);
+            let all = others.split(' ').chain([*english, english.split_at(3).0]);
             for name in all {
                 assert_eq!(name, name.to_lowercase());
                 assert!(name.chars().count() <= LONGEST, "{name}");
