@@ -469,7 +469,10 @@ async fn a_file_of_another_form_than_the_last_accepted_one_is_told_in_its_findin
     let (outcome, told) = drift(&renamed).await;
     assert_eq!(outcome, Outcome::NoChange);
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("\"city\" to \"Town\""), "{told:?}");
+    assert!(
+        told[0].contains("\"Town\"; in the last accepted file it was \"city\""),
+        "{told:?}"
+    );
     assert_eq!(drift(&renamed).await, (Outcome::NoChange, Vec::new()));
 }
 

@@ -294,27 +294,21 @@ fn moved(
             ""
         };
         come.retain(|(_, label)| !same(label, &is.header));
-        let (severity, remedy) = if is.found == Found::Configured {
-            (
-                Severity::Info,
-                "Nothing: the configuration says so.".to_owned(),
-            )
-        } else {
-            (
-                Severity::Warning,
-                format!(
-                    "If it holds the same, nothing: it is remembered once this file is accepted. Else name the right header for {} under [data_source.columns].",
-                    field.name()
-                ),
-            )
-        };
+        // What an admin has changed is no news to the sender.
+        if is.found == Found::Configured {
+            continue;
+        }
         let message = format!(
             "{} is read from the column \"{}\"; in the last accepted file it was \"{}\"{gone}.",
             field.name(),
             short(&is.header),
             short(&was.header)
         );
-        findings.push(finding(severity, message, &remedy));
+        let remedy = format!(
+            "If it holds the same, nothing: it is remembered once this file is accepted. Else name the right header for {} under [data_source.columns].",
+            field.name()
+        );
+        findings.push(finding(Severity::Warning, message, &remedy));
     }
     findings
 }

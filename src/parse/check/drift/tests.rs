@@ -117,6 +117,25 @@ fn a_field_that_is_read_from_another_column_is_named_with_both_of_them() {
         ]
     );
     assert_eq!(objection(&before, &now), None);
+    // That an admin has said so is no change of the file.
+    let configured = mapped(
+        &[
+            ("ID", Some(Field::EmployeeId)),
+            ("Mail", Some(Field::WorkEmail)),
+        ],
+        Found::Configured,
+    );
+    let told = told(
+        &mapped(
+            &[
+                ("ID", Some(Field::EmployeeId)),
+                ("E-mail", Some(Field::WorkEmail)),
+            ],
+            Found::Synonym,
+        ),
+        &configured,
+    );
+    assert_eq!(told, [""; 0]);
 }
 
 #[test]
