@@ -132,6 +132,11 @@ impl Habits {
         // Of a ragged row nobody knows which cell is which.
         if row.len() == width {
             for learner in &mut self.learners {
+                if let Kind::Names(tally) = learner.kind
+                    && tally.verdict != Verdict::Open
+                {
+                    continue;
+                }
                 let Some(cell) = row.cell(learner.at) else {
                     continue;
                 };

@@ -241,20 +241,22 @@ impl Checker {
         let mut key_kind = CellKind::Text;
         for column in &self.columns {
             let is_key = column.field == Field::EmployeeId;
-            while let Some((_, part)) = parts.next_if(|(field, _)| *field < column.field) {
-                fields.push(part);
-            }
-            if column.field == Field::FullName
-                && let Some(name) = &name
-            {
-                fields.push(&name.full);
-                continue;
-            }
-            if column.field == Field::FullName && self.names.must_give_both {
-                is_refused = true;
-                fields.push("");
-                findings.push(not_apart().finding(row.row, column));
-                continue;
+            if self.names.are_apart {
+                while let Some((_, part)) = parts.next_if(|(field, _)| *field < column.field) {
+                    fields.push(part);
+                }
+                if column.field == Field::FullName
+                    && let Some(name) = &name
+                {
+                    fields.push(&name.full);
+                    continue;
+                }
+                if column.field == Field::FullName && self.names.must_give_both {
+                    is_refused = true;
+                    fields.push("");
+                    findings.push(not_apart().finding(row.row, column));
+                    continue;
+                }
             }
             if is_clean && let Some(place) = self.usual(row, column) {
                 is_key_read |= is_key;
