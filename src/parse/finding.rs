@@ -150,8 +150,6 @@ pub mod code {
         UNKNOWN_STATUS = "unknown-status";
         /// The annual pay is not between -10,000,000.00 and 10,000,000.00; it was not taken.
         INVALID_ANNUAL_PAY = "invalid-annual-pay";
-        /// Keys of an old workbook (.xls) are numbers: leading zeros that Excel shows are not in them. A warning, once a file.
-        NUMERIC_KEY = "numeric-key";
         /// The key occurs in more than one row, and the rows differ. Refuses all of them.
         UNIQUE_ERROR = "unique-error";
         /// The row is identical to an earlier one; it was counted once.

@@ -11,8 +11,6 @@ pub enum CellKind {
     Text,
     /// A number of a sheet in its shortest decimal form.
     Number,
-    /// The same of an old workbook (.xls): how it is shown there, with leading zeros or without, cannot be told.
-    BareNumber,
     /// A number of a sheet with more digits than a sheet can hold exactly.
     LongNumber,
     /// A date or date-time of a sheet in ISO 8601 form.
@@ -32,7 +30,7 @@ pub enum CellKind {
 }
 
 impl CellKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 10] = [
         Self::Text,
         Self::Number,
         Self::LongNumber,
@@ -43,7 +41,6 @@ impl CellKind {
         Self::Uncomputed,
         Self::Undecodable,
         Self::TooLong,
-        Self::BareNumber,
     ];
 
     /// Its number on the wire.
@@ -59,7 +56,6 @@ impl CellKind {
             Self::Uncomputed => 7,
             Self::Undecodable => 8,
             Self::TooLong => 9,
-            Self::BareNumber => 10,
         }
     }
 

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use super::Checker;
 use crate::parse::check::columns::Column;
 use crate::parse::check::date::{self, DateFault};
+use crate::parse::check::usual;
 use crate::parse::check::value::{self, DecimalFault, Point};
 use crate::parse::field::{Field, FieldKind};
 use crate::parse::finding::{Finding, code};
@@ -148,7 +149,6 @@ impl Checker {
             }),
             CellKind::Text
             | CellKind::Number
-            | CellKind::BareNumber
             | CellKind::LongNumber
             | CellKind::Date
             | CellKind::Time
@@ -191,7 +191,7 @@ impl Checker {
             CellKind::Date | CellKind::Time | CellKind::Flag => Err(DecimalFault::NotANumber),
             // Too long to be exact, and far too much for any pay: as whole as a sheet has it.
             CellKind::LongNumber if column.field == Field::AnnualPay => Ok(text.to_owned()),
-            CellKind::Number | CellKind::BareNumber => {
+            CellKind::Number => {
                 value::decimal(text, Some(Point::Point)).ok_or(DecimalFault::NotANumber)
             }
             _ => match self.decimal.or_else(|| self.habits.point(column.at)) {
@@ -235,6 +235,9 @@ impl Checker {
 
 /// Without the blanks around it, and without what keeps Excel from making a number of an id: `="00012"`, `'00012`.
 pub(super) fn unwrapped(text: &str) -> &str {
+    if usual::is_bare(text.as_bytes()) {
+        return text;
+    }
     let blank = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}');
     let text = text.trim_matches(blank);
     let formula = text
@@ -268,7 +271,7 @@ fn key(text: &str, kind: CellKind) -> Result<Value, Fault> {
             "Format the column as text before the keys are written into it.",
         ));
     }
-    let is_number = matches!(kind, CellKind::Number | CellKind::BareNumber);
+    let is_number = kind == CellKind::Number;
     if value::is_scientific(text) || (is_number && text.contains(['.', '-'])) {
         return Err(fault(
             code::TYPE_ERROR,

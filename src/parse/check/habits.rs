@@ -148,13 +148,13 @@ impl Habits {
                 }
                 let text = super::cells::unwrapped(cell.text);
                 let learnt = match &mut learner.kind {
+                    Kind::Date(_, forms) if usual::is_date(text.as_bytes()) => {
+                        forms.add(Forms::YEAR_FIRST);
+                        Ok(false)
+                    }
                     Kind::Date(habit, forms) => {
                         forms.add(Forms::of(text));
-                        if usual::is_date(text.as_bytes()) {
-                            Ok(false)
-                        } else {
-                            habit.hear(date::evidence(text))
-                        }
+                        habit.hear(date::evidence(text))
                     }
                     Kind::Decimal(habit) => habit.hear(match usual::number(text.as_bytes()) {
                         Some((_, evidence)) => evidence,

@@ -81,8 +81,6 @@ pub struct Checker {
     names: Names,
     status: StatusWords,
     cell_length_bytes: usize,
-    /// Whether it was said that keys are bare numbers.
-    warned_of_numbers: bool,
     letters: Letters,
 }
 
@@ -145,7 +143,6 @@ impl Checker {
             decimal: mapping.decimal,
             status: StatusWords::new(mapping),
             cell_length_bytes: limits.cell_length_bytes,
-            warned_of_numbers: false,
         };
         Ok((checker, findings))
     }
@@ -238,7 +235,6 @@ impl Checker {
         let mut standing = Standing::Active;
         let mut findings = Vec::new();
         let (mut is_key_read, mut is_refused) = (false, false);
-        let mut key_kind = CellKind::Text;
         for column in &self.columns {
             let is_key = column.field == Field::EmployeeId;
             if self.names.are_apart {
@@ -265,10 +261,8 @@ impl Checker {
             }
             match self.value(row, column) {
                 Ok(value) => {
-                    if is_key {
-                        is_key_read = true;
-                        key_kind = row.cell(column.at).map_or(key_kind, |cell| cell.kind);
-                    } else if column.field == Field::EmploymentStatus {
+                    is_key_read |= is_key;
+                    if column.field == Field::EmploymentStatus {
                         standing = value.standing;
                     }
                     fields.push(&value.text);
@@ -290,10 +284,6 @@ impl Checker {
             fields,
         };
         if is_key_read && !is_refused {
-            if key_kind == CellKind::BareNumber && !self.warned_of_numbers {
-                self.warned_of_numbers = true;
-                findings.push(bare_numbers());
-            }
             Checked::Record(record, findings)
         } else {
             findings.retain(|finding| finding.severity == Severity::Error);
@@ -334,7 +324,8 @@ impl Checker {
                 let is_number = point != Some(Point::Comma) || length == cell.len();
                 return is_number.then_some(place.start..place.start + length);
             }
-            FieldKind::Flag | FieldKind::Status => false,
+            FieldKind::Status => self.status.is_usual(cell),
+            FieldKind::Flag => false,
         }
         .then_some(place)
     }
@@ -406,15 +397,6 @@ fn not_apart() -> Fault {
         "The cell is not of the form \"Last, First\", and every row needs both names.",
         "Correct it in your HR system, or export the names in two columns.",
     )
-}
-
-fn bare_numbers() -> Finding {
-    Finding::file(
-        code::NUMERIC_KEY,
-        "Employee ids are stored as numbers in this .xls file: leading zeros that Excel shows, as in 00123, are not in it, and the id is read as 123.",
-        "Save the workbook as .xlsx, or format the column as text before the ids are written into it.",
-    )
-    .with_severity(Severity::Warning)
 }
 
 #[cfg(test)]

@@ -71,7 +71,11 @@ static INACTIVE: &[&str] = &[
 
 /// The words of one data source: the known ones, and those it adds or gives another meaning.
 #[derive(Debug)]
-pub(super) struct StatusWords(HashMap<String, Standing>);
+pub(super) struct StatusWords {
+    words: HashMap<String, Standing>,
+    /// How nearly every row of a large file says that somebody is employed.
+    usual: Vec<&'static str>,
+}
 
 impl StatusWords {
     pub(super) fn new(mapping: &Mapping) -> Self {
@@ -90,7 +94,17 @@ impl StatusWords {
                     .map(|word| (word.trim().to_lowercase(), standing)),
             );
         }
-        Self(words)
+        let is_active = |word: &&str| words.get(&word.to_lowercase()) == Some(&Standing::Active);
+        let usual = ["Active", "A", "ACTIVE", "active"];
+        Self {
+            usual: usual.into_iter().filter(is_active).collect(),
+            words,
+        }
+    }
+
+    /// Whether the status says at one look that somebody is employed.
+    pub(super) fn is_usual(&self, status: &[u8]) -> bool {
+        self.usual.iter().any(|word| word.as_bytes() == status)
     }
 
     /// What a trimmed status says; blank is employed, and a word that nobody knows is none.
@@ -98,7 +112,7 @@ impl StatusWords {
         if status.is_empty() {
             return Some(Standing::Active);
         }
-        self.0.get(&status.to_lowercase()).copied()
+        self.words.get(&status.to_lowercase()).copied()
     }
 }
 

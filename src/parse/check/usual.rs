@@ -83,32 +83,69 @@ pub(super) fn number(cell: &[u8]) -> Option<(usize, Evidence<Point>)> {
     Some((kept, Evidence::Says(Point::Point)))
 }
 
-/// An address of ASCII letters, digits and the usual marks.
-pub(super) fn is_email(cell: &[u8]) -> bool {
-    let Some(at) = memchr::memchr(b'@', cell) else {
-        return false;
-    };
-    let (Some(local), Some(domain)) = (cell.get(..at), cell.get(at + 1..)) else {
-        return false;
-    };
-    // Every dot stands between two that are no dots; the same for the marks, which is stricter than it need be.
-    let alternates = |bytes: &[u8]| {
-        let mut is_inside = false;
-        for byte in bytes {
-            let is_letter = byte.is_ascii_alphanumeric();
-            let may_stand = is_letter || is_inside && matches!(byte, b'.' | b'-' | b'_' | b'+');
-            if !may_stand {
-                return false;
-            }
-            is_inside = is_letter;
+/// What a byte may be in an address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Between two letters or digits, everywhere.
+    Mark,
+    /// The same, before the `@` only.
+    LocalMark,
+    Letter,
+    Digit,
+    None,
+}
+
+static PARTS: [Part; 256] = {
+    let mut parts = [Part::None; 256];
+    let mut at = 0;
+    while at < 128_u8 {
+        #[expect(
+            clippy::as_conversions,
+            clippy::indexing_slicing,
+            reason = "no byte is beyond the table, and this runs when it is compiled"
+        )]
+        {
+            parts[at as usize] = match at {
+                b'a'..=b'z' | b'A'..=b'Z' => Part::Letter,
+                b'0'..=b'9' => Part::Digit,
+                b'.' | b'-' => Part::Mark,
+                b'_' | b'+' => Part::LocalMark,
+                _ => Part::None,
+            };
         }
-        is_inside
-    };
-    let top = memchr::memrchr(b'.', domain).and_then(|dot| domain.get(dot..));
-    local.len() <= 64
-        && domain.len() <= 63
-        && top.is_some_and(|top| top.iter().any(u8::is_ascii_alphabetic))
-        && !domain.iter().any(|byte| matches!(byte, b'_' | b'+'))
-        && alternates(local)
-        && alternates(domain)
+        at += 1;
+    }
+    parts
+};
+
+/// An address of ASCII letters, digits and the usual marks, of which no two stand together: that is stricter than it need be.
+pub(super) fn is_email(cell: &[u8]) -> bool {
+    let part = |byte: &u8| PARTS.get(usize::from(*byte)).copied().unwrap_or(Part::None);
+    let mut bytes = cell.iter();
+    let mut is_inside = false;
+    for byte in bytes.by_ref() {
+        match part(byte) {
+            Part::Letter | Part::Digit => is_inside = true,
+            Part::Mark | Part::LocalMark if is_inside => is_inside = false,
+            Part::None if is_inside && *byte == b'@' => break,
+            _ => return false,
+        }
+    }
+    let domain = bytes.as_slice();
+    let (mut is_inside, mut has_dot, mut has_letter) = (false, false, false);
+    for byte in domain {
+        match part(byte) {
+            Part::Letter => (is_inside, has_letter) = (true, true),
+            Part::Digit => is_inside = true,
+            Part::Mark if is_inside => {
+                is_inside = false;
+                if *byte == b'.' {
+                    (has_dot, has_letter) = (true, false);
+                }
+            }
+            _ => return false,
+        }
+    }
+    // The last label has a letter.
+    is_inside && has_dot && has_letter && domain.len() <= 63 && cell.len() - domain.len() <= 65
 }

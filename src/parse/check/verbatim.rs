@@ -3,7 +3,7 @@
 
 use crate::parse::check::columns::{Column, Mapping};
 use crate::parse::field::Field;
-use crate::parse::row::{CellKind, RawRow};
+use crate::parse::row::RawRow;
 
 /// What stands in the mapped cells of a row, before any of it is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,7 @@ impl Letters {
     /// The row to the letter; none of a row whose fate hangs on more than its cells.
     pub(super) fn take<'a>(&mut self, row: &'a RawRow) -> Option<Verbatim<'a>> {
         let key = row.cell(self.key)?;
-        // Of bare numbers the first row of a file is told.
-        if row.len() != self.width || key.kind == CellKind::BareNumber {
+        if row.len() != self.width {
             return None;
         }
         self.buffer.clear();

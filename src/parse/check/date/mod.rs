@@ -197,6 +197,7 @@ impl Forms {
         "in eight digits",
         "as dates of a spreadsheet",
     ];
+    pub(super) const YEAR_FIRST: Self = Self(1);
     pub(super) const SHEET: Self = Self(1 << 6);
 
     /// Of a cell, by its first letters only: every one is asked.
