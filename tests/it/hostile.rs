@@ -22,7 +22,7 @@ const PICKED: [&str; 22] = [
     "a workbook cut at 50 %",
     "an entity that is a file",
     "nothing, named .xlsx",
-    "DIMENSIONS of four milliard rows",
+    "a sheet that begins behind the end",
     "DIMENSIONS inverted",
     "a sheet that begins behind the end",
     "a stream that is a loop of a terabyte",

@@ -16,7 +16,7 @@ use crate::parse::layout::{Layout, TableKind};
 use crate::parse::read::markup::damaged;
 use crate::parse::read::markup::decoded::{Decoded, encoding_of};
 use crate::parse::read::table::{Stop, Table};
-use crate::parse::read::workbook::xlsx::Shown;
+use crate::parse::read::workbook::format::{self, Shown};
 use crate::parse::read::workbook::{self, Candidate};
 use crate::parse::row::{CellKind, RawRow};
 
@@ -171,7 +171,7 @@ fn meaning(format: &str) -> Shown {
         | "Medium Time" | "Short Time" => Shown::Date,
         "Currency" | "Euro Currency" | "Fixed" | "Standard" | "Percent" | "Scientific"
         | "General Number" | "Yes/No" | "True/False" | "On/Off" => Shown::Number,
-        code => workbook::xlsx::custom(code),
+        code => format::custom(code),
     }
 }
 
@@ -386,7 +386,7 @@ impl<'a, 'b, W: Write> Rows<'a, 'b, W> {
             "Number" if trimmed.parse().is_ok_and(f64::is_finite) => {
                 let mut text = String::new();
                 let shown = self.book.shown(cell.style);
-                let kind = workbook::xlsx::number(trimmed, shown, self.book.from_1904, &mut text);
+                let kind = workbook::value::number(trimmed, shown, self.book.from_1904, &mut text);
                 (kind, text)
             }
             "Number" | "Error" => (CellKind::Error, String::new()),

@@ -1,11 +1,18 @@
 //! Pure. Workbooks: the only visible sheet that holds something, row by row.
 //!
+//! `xlsx` and `xls` read the two kinds there are. What cells mean is the same in both: `format` and `value` bring them to it, `texts` holds what they refer
+//! to, `choice` says which sheet is meant, and `caps` how much of anything is taken.
+//!
 //! Some hostile workbooks make a reader abort or panic; that is why this runs in a child process of its own.
 
+mod caps;
 mod choice;
 mod fault;
+pub(super) mod format;
+mod texts;
 #[cfg(test)]
 mod theirs;
+pub(super) mod value;
 pub(super) mod xls;
 pub(super) mod xlsx;
 

@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::io::{Read, Seek};
 
 use crate::parse::read::table::Stop;
+use crate::parse::read::workbook::caps::SHEETS;
 use crate::parse::read::workbook::fault::{damaged, protected, strange, too_old};
+use crate::parse::read::workbook::format::{self, Shown};
+use crate::parse::read::workbook::texts::Texts;
 use crate::parse::read::workbook::xls::container::{Stream, u16_at, u32_at};
 use crate::parse::read::workbook::xls::records::Records;
 use crate::parse::read::workbook::xls::text::{Body, Length, Letters};
-use crate::parse::read::workbook::xlsx::caps::SHEETS;
-use crate::parse::read::workbook::xlsx::format::{self, Shown};
-use crate::parse::read::workbook::xlsx::strings::Strings;
 
 pub(super) const BEGIN: u16 = 0x0809;
 pub(super) const END: u16 = 0x000a;
@@ -33,7 +33,7 @@ const FORMATS: usize = 1 << 16;
 pub(super) struct Globals {
     pub(super) sheets: Vec<Sheet>,
     pub(super) letters: Letters,
-    pub(super) strings: Strings,
+    pub(super) strings: Texts,
     pub(super) from_1904: bool,
     /// Of each cell format.
     shown: Vec<Shown>,
@@ -53,7 +53,7 @@ impl Globals {
         let mut globals = Self {
             sheets: Vec::new(),
             letters: Letters::Unicode,
-            strings: Strings::default(),
+            strings: Texts::default(),
             from_1904: false,
             shown: Vec::new(),
         };

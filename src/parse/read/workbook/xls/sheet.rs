@@ -8,11 +8,11 @@ use std::ops::ControlFlow;
 use crate::parse::finding::Finding;
 use crate::parse::read::table::Stop;
 use crate::parse::read::workbook::fault::damaged;
+use crate::parse::read::workbook::value;
 use crate::parse::read::workbook::xls::container::{Stream, u16_at, u32_at};
 use crate::parse::read::workbook::xls::globals::{BEGIN, END, Globals};
 use crate::parse::read::workbook::xls::records::Records;
 use crate::parse::read::workbook::xls::text::{Body, Length, Letters};
-use crate::parse::read::workbook::xlsx::value;
 use crate::parse::row::CellKind;
 
 const NUMBER: u16 = 0x0203;

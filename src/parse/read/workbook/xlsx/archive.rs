@@ -11,8 +11,8 @@ use zip::result::ZipError;
 
 use crate::parse::finding::Finding;
 use crate::parse::read::table::Stop;
+use crate::parse::read::workbook::caps::{HARMLESS_BYTES, PARTS, RATIO, UNPACKED_BYTES};
 use crate::parse::read::workbook::fault::{damaged, protected, strange};
-use crate::parse::read::workbook::xlsx::caps::{HARMLESS_BYTES, PARTS, RATIO, UNPACKED_BYTES};
 
 const CHUNK_BYTES: u64 = 64 * 1024;
 

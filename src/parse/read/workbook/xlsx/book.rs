@@ -5,9 +5,9 @@
 use std::io::{Read, Seek};
 
 use crate::parse::read::table::Stop;
+use crate::parse::read::workbook::caps::SHEETS;
 use crate::parse::read::workbook::fault::{damaged, strange};
 use crate::parse::read::workbook::xlsx::archive::Archive;
-use crate::parse::read::workbook::xlsx::caps::SHEETS;
 use crate::parse::read::workbook::xlsx::rels::{self, Relationship};
 use crate::parse::read::workbook::xlsx::scan::{Scan, Tag, Token};
 use crate::parse::read::workbook::xlsx::text;

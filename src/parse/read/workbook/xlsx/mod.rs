@@ -1,21 +1,18 @@
 //! Pure. Office Open XML workbooks, as they are unpacked and never whole in memory.
 //!
 //! `archive` unpacks parts, `scan` makes tags and texts of them, `rels` and `book` find the sheets, `styles` and `strings` hold what cells refer
-//! to, and `sheet` gives the cells, each brought to its canonical text by `value`. Both editions of the standard are read, with and without
-//! prefixes, and workbooks with macros: of those, only the cells. `caps` says how much of anything is taken.
+//! to, and `sheet` gives the cells. Both editions of the standard are read, with and without
+//! prefixes, and workbooks with macros: of those, only the cells.
 
 mod archive;
 mod book;
-pub(super) mod caps;
-pub(super) mod format;
 mod plain;
 mod rels;
 mod scan;
 mod sheet;
-pub(super) mod strings;
+mod strings;
 mod styles;
 mod text;
-pub(super) mod value;
 
 use std::io::{BufReader, Read, Seek, Write};
 use std::ops::ControlFlow;
@@ -26,12 +23,8 @@ use crate::parse::read::workbook::fault::damaged;
 use crate::parse::read::workbook::xlsx::archive::Archive;
 use crate::parse::read::workbook::xlsx::scan::Scan;
 use crate::parse::read::workbook::xlsx::sheet::Context;
-use crate::parse::read::workbook::xlsx::strings::Strings;
 use crate::parse::read::workbook::xlsx::styles::Styles;
 use crate::parse::read::workbook::{Candidate, Rows, SHEETS, choose, layout, says_nothing};
-
-pub(in crate::parse::read) use format::{Shown, custom};
-pub(in crate::parse::read) use value::number;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -80,7 +73,7 @@ fn context<R: Read + Seek>(
     if let Some(name) = &outline.strings
         && let Some(part) = archive.part(name)?
     {
-        context.strings = Strings::parse(Scan::new(part), text_bytes)?;
+        context.strings = strings::parse(Scan::new(part), text_bytes)?;
     }
     Ok(context)
 }

@@ -13,9 +13,9 @@ use memchr::{memchr, memmem, memrchr};
 
 use crate::parse::finding::Finding;
 use crate::parse::read::table::Stop;
+use crate::parse::read::workbook::caps::TAG_BYTES;
 use crate::parse::read::workbook::fault::{damaged, strange};
 use crate::parse::read::workbook::xlsx::archive::read_fault;
-use crate::parse::read::workbook::xlsx::caps::TAG_BYTES;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 /// The longest character reference that is kept in one piece.

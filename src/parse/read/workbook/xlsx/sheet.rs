@@ -10,20 +10,21 @@ use std::ops::ControlFlow;
 
 use crate::parse::finding::Finding;
 use crate::parse::read::table::Stop;
+use crate::parse::read::workbook::caps::{CELLS, LAST_COLUMN, LAST_ROW};
 use crate::parse::read::workbook::fault::{damaged, strange, too_much};
-use crate::parse::read::workbook::xlsx::caps::{CELLS, LAST_COLUMN, LAST_ROW};
+use crate::parse::read::workbook::texts::Texts;
+use crate::parse::read::workbook::value;
 use crate::parse::read::workbook::xlsx::plain::Plain;
 use crate::parse::read::workbook::xlsx::scan::{Scan, Tag, Token};
-use crate::parse::read::workbook::xlsx::strings::Strings;
 use crate::parse::read::workbook::xlsx::styles::Styles;
-use crate::parse::read::workbook::xlsx::{text, value};
+use crate::parse::read::workbook::xlsx::text;
 use crate::parse::row::CellKind;
 
 /// What the cells of a workbook refer to.
 #[derive(Debug, Default)]
 pub(super) struct Context {
     pub(super) styles: Styles,
-    pub(super) strings: Strings,
+    pub(super) strings: Texts,
     pub(super) from_1904: bool,
     /// Bytes of a text beyond which it only matters that it is too long.
     pub(super) text_bytes: usize,

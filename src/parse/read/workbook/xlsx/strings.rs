@@ -1,85 +1,37 @@
-//! Pure. Shared texts, all of them in one piece of memory.
+//! Pure. The part of the shared texts.
 
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
 use std::io::Read;
 
-use crate::parse::finding::Finding;
 use crate::parse::read::table::Stop;
-use crate::parse::read::workbook::fault::too_much;
-use crate::parse::read::workbook::xlsx::caps::{TEXT_BYTES, TEXTS};
+use crate::parse::read::workbook::texts::Texts;
 use crate::parse::read::workbook::xlsx::scan::{Scan, Token};
 use crate::parse::read::workbook::xlsx::text;
 
-/// The texts that cells call by their number.
-#[derive(Debug, Default)]
-pub(in crate::parse::read::workbook) struct Strings {
-    texts: String,
-    /// Where each ends in `texts`. Invariant: they ascend and lie on character boundaries.
-    ends: Vec<u32>,
-}
-
-impl Strings {
-    /// Reads the part of the shared texts. Of each, one byte more than `most` is kept, to tell that it is too long. How many it claims to have is
-    /// not looked at.
-    pub(super) fn parse<S: Read>(mut scan: Scan<S>, most: usize) -> Result<Self, Stop> {
-        let mut strings = Self::default();
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            if scan.take_plain(b"<si><t>", b"</t></si>", &mut bytes) {
-                let text = text::finished(bytes.trim_ascii(), usize::MAX)?;
-                strings.push(&text, most)?;
-                continue;
-            }
-            match scan.next()? {
-                Token::Open(tag) if tag.name == b"si" => {
-                    if !tag.empty {
-                        text::rich(&mut scan, &mut bytes, text::room(most))?;
-                    }
-                    let text = text::finished(&bytes, text::room(most))?;
-                    strings.push(&text, most)?;
+/// Reads the part of the shared texts. Of each, one byte more than `most` is kept, to tell that it is too long. How many it claims to have is
+/// not looked at.
+pub(super) fn parse<S: Read>(mut scan: Scan<S>, most: usize) -> Result<Texts, Stop> {
+    let mut strings = Texts::default();
+    let mut bytes = Vec::new();
+    loop {
+        bytes.clear();
+        if scan.take_plain(b"<si><t>", b"</t></si>", &mut bytes) {
+            let text = text::finished(bytes.trim_ascii(), usize::MAX)?;
+            strings.push(&text, most)?;
+            continue;
+        }
+        match scan.next()? {
+            Token::Open(tag) if tag.name == b"si" => {
+                if !tag.empty {
+                    text::rich(&mut scan, &mut bytes, text::room(most))?;
                 }
-                Token::End => return Ok(strings),
-                _ => {}
+                let text = text::finished(&bytes, text::room(most))?;
+                strings.push(&text, most)?;
             }
+            Token::End => return Ok(strings),
+            _ => {}
         }
-    }
-
-    /// Adds a text.
-    pub(in crate::parse::read::workbook) fn push(
-        &mut self,
-        text: &str,
-        most: usize,
-    ) -> Result<(), Finding> {
-        let text = match text.char_indices().find(|(at, _)| *at > most) {
-            Some((end, _)) if text.len() > most => text.get(..end).unwrap_or_default(),
-            _ => text,
-        };
-        if self.ends.len() == TEXTS {
-            return Err(too_much("more than 8 million different texts"));
-        }
-        if self.texts.len() + text.len() > TEXT_BYTES {
-            return Err(too_much("more than 128 MB of different texts"));
-        }
-        self.texts.push_str(text);
-        let end = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
-        self.ends.push(end);
-        Ok(())
-    }
-
-    /// The text of this number, if there is one.
-    pub(in crate::parse::read::workbook) fn text(&self, number: usize) -> Option<&str> {
-        let at = |index: usize| {
-            let end = self.ends.get(index)?;
-            usize::try_from(*end).ok()
-        };
-        let end = at(number)?;
-        let start = match number.checked_sub(1) {
-            Some(before) => at(before)?,
-            None => 0,
-        };
-        self.texts.get(start..end)
     }
 }
 
@@ -89,7 +41,7 @@ mod tests {
 
     fn strings(inner: &str) -> Vec<String> {
         let xml = format!("<sst xmlns=\"m\" uniqueCount=\"1000000000000000000\">{inner}</sst>");
-        let strings = Strings::parse(Scan::new(xml.as_bytes()), 100).unwrap();
+        let strings = parse(Scan::new(xml.as_bytes()), 100).unwrap();
         (0..)
             .map_while(|at| strings.text(at))
             .map(str::to_owned)
@@ -135,8 +87,8 @@ mod tests {
             "<si><t>a",
         ] {
             let xml = format!("<sst>{inner}");
-            assert!(Strings::parse(Scan::new(xml.as_bytes()), 100).is_err());
+            assert!(parse(Scan::new(xml.as_bytes()), 100).is_err());
         }
-        assert!(Strings::parse(Scan::new(&b"<sst><si><t>\xff</t></si></sst>"[..]), 100).is_err());
+        assert!(parse(Scan::new(&b"<sst><si><t>\xff</t></si></sst>"[..]), 100).is_err());
     }
 }

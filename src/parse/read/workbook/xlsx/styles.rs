@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use crate::parse::read::table::Stop;
+use crate::parse::read::workbook::caps::STYLES;
 use crate::parse::read::workbook::fault::strange;
-use crate::parse::read::workbook::xlsx::caps::STYLES;
-use crate::parse::read::workbook::xlsx::format::{self, Shown};
+use crate::parse::read::workbook::format::{self, Shown};
 use crate::parse::read::workbook::xlsx::scan::{Scan, Tag, Token};
 use crate::parse::read::workbook::xlsx::text;
 

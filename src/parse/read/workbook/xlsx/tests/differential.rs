@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use rust_xlsxwriter::{Format, Formula, Workbook};
 
 use super::*;
+use crate::parse::read::workbook::format::{Shown, custom};
 use crate::parse::read::workbook::number;
 use crate::parse::read::workbook::theirs::canonical;
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::parse::read::workbook::caps;
 
 const SHEET: &str = "xl/worksheets/sheet1.xml";
 const STRINGS: &str = "xl/sharedStrings.xml";
@@ -43,7 +44,7 @@ fn what_unpacks_to_too_much_is_refused_as_such() {
 #[test]
 fn more_texts_than_a_reader_can_hold_are_refused() {
     let strings = many("<sst>", "<si/>", 5 * (caps::TEXTS + 1), "</sst>");
-    let Err(Stop::Refused(finding)) = Strings::parse(Scan::new(strings.as_slice()), 1000) else {
+    let Err(Stop::Refused(finding)) = strings::parse(Scan::new(strings.as_slice()), 1000) else {
         panic!("they were read");
     };
     assert_eq!(finding.code, code::TABLE_DIMENSIONS);

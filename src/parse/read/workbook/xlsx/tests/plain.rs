@@ -10,7 +10,7 @@ fn cells(row: &str) -> Option<Vec<(u32, u32, CellKind, String)>> {
     let sheet = format!(r#"<worksheet><sheetData><row r="7">{row}</row></sheetData></worksheet>"#);
     let shared = "<sst><si><t>Ada</t></si><si/><si><t>Li</t></si></sst>";
     let context = Context {
-        strings: Strings::parse(Scan::new(shared.as_bytes()), 100).unwrap(),
+        strings: strings::parse(Scan::new(shared.as_bytes()), 100).unwrap(),
         text_bytes: 100,
         ..Context::default()
     };

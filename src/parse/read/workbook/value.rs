@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::parse::read::workbook;
-use crate::parse::read::workbook::xlsx::format::{self, Shown};
+use crate::parse::read::workbook::format::{self, Shown};
 use crate::parse::row::CellKind;
 
 /// Digits that a number of a sheet holds exactly.
@@ -47,12 +47,7 @@ pub(in crate::parse::read) fn number(
 }
 
 /// Writes a number, as its format means it, into `text`.
-pub(in crate::parse::read::workbook) fn of(
-    number: f64,
-    shown: &Shown,
-    from_1904: bool,
-    text: &mut String,
-) -> CellKind {
+pub(super) fn of(number: f64, shown: &Shown, from_1904: bool, text: &mut String) -> CellKind {
     text.clear();
     let mut written = |pad| {
         let (kind, canonical) = workbook::number(number, pad);

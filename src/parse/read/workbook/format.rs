@@ -30,7 +30,7 @@ pub(in crate::parse::read) enum Slot {
 }
 
 /// What the format of this number means where the workbook does not say.
-pub(in crate::parse::read::workbook) fn builtin(id: u32) -> Shown {
+pub(super) fn builtin(id: u32) -> Shown {
     match id {
         // 27 to 36 and 50 to 58 are dates of East Asia.
         14..=22 | 27..=36 | 45 | 47 | 50..=58 => Shown::Date,

@@ -18,7 +18,7 @@ pub(super) const TEXT_BYTES: usize = 128 << 20;
 /// Cell formats; Excel stops at 65,490.
 pub(super) const STYLES: usize = 1 << 17;
 /// Sheets that are named in a workbook.
-pub(in crate::parse::read::workbook) const SHEETS: usize = 4096;
+pub(super) const SHEETS: usize = 4096;
 /// Cells of a sheet, empty ones too: a full sheet of 64 columns, and no more than a reader goes through in a few seconds.
 pub(super) const CELLS: u64 = 1 << 26;
 /// The last row and column of Excel.
