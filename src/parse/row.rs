@@ -154,7 +154,7 @@ impl RawRow {
         (0..self.len()).filter_map(|at| self.cell(at))
     }
 
-    /// The texts of all cells, one behind the other.
+    /// The texts of all cells, one behind the other; where the row has gaps, with one byte between them.
     pub(in crate::parse) fn text(&self) -> &str {
         &self.text
     }
