@@ -5,10 +5,11 @@
 use std::fs::File;
 use std::io::{BufReader, Write as _, stdout};
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use calamine::{DataRef, Reader as _, Xlsx};
-use rosterd::import::reader::{Ending, Frames, Reader};
+use rosterd::import::reader::{CHILD_COMMAND, Ending, Frames, Reader, child_main};
 use rosterd::parse::agreement::Agreement;
 use rosterd::parse::check::columns::Mapping;
 use rosterd::parse::check::{Checked, Checker};
@@ -17,14 +18,21 @@ use rosterd::parse::limits::ReadLimits;
 use rosterd::parse::row::RawRow;
 use rosterd::parse::wire::Frame;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().context("which file?")?;
-    if arguments.next().as_deref() == Some("calamine") {
-        return calamine(Path::new(&file));
+    if file == CHILD_COMMAND {
+        return Ok(child_main(arguments));
     }
-    let program = std::env::current_exe()?.with_file_name("../rosterd");
-    let reader = Reader::new(program, ReadLimits::default());
+    match arguments.next().as_deref() {
+        Some("calamine") => calamine(Path::new(&file))?,
+        _ => read(Path::new(&file))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> anyhow::Result<()> {
+    let reader = Reader::new(std::env::current_exe()?, ReadLimits::default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -63,7 +71,7 @@ impl Counts {
                 (Frame::Row(row), Some(checker)) => {
                     let mut next = checker.admit(row).unwrap_or_default();
                     while let Some(row) = next {
-                        counts.take(checker, &row);
+                        counts.take(checker, row);
                         next = checker.released();
                     }
                 }
@@ -73,13 +81,13 @@ impl Counts {
         if let Some(checker) = &mut checker {
             checker.finish();
             while let Some(row) = checker.released() {
-                counts.take(checker, &row);
+                counts.take(checker, row);
             }
         }
         counts
     }
 
-    fn take(&mut self, checker: &mut Checker, row: &RawRow) {
+    fn take(&mut self, checker: &Checker, row: RawRow) {
         self.rows += 1;
         if matches!(checker.check(row), Checked::Refused { .. }) {
             self.refused += 1;

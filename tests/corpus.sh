@@ -5,7 +5,7 @@
 set -euo pipefail
 folder=${1:?which folder?}
 cd "$(dirname "$0")/.."
-cargo build --quiet --release --bin rosterd --example read_file --example examine_photos
+cargo build --quiet --release --example read_file --example examine_photos
 built=$PWD/target/release
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

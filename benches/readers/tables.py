@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reading and checking tables: rosterd against what a user would use instead, in one run, interleaved, each in a process of its own.
 
-    cargo build --release --bin rosterd --example read_file
+    cargo build --release --example read_file
     python3 -m venv /tmp/readers && /tmp/readers/bin/pip install duckdb polars fastexcel python-calamine xlsxwriter
     /tmp/readers/bin/python benches/readers/tables.py [CSV_ROWS XLSX_ROWS ROUNDS]
 

@@ -74,7 +74,7 @@ pub(super) fn consume(
                     }
                 };
                 while let Some(row) = next {
-                    take(&row, checker, &mut diff, &mut findings);
+                    take(row, checker, &mut diff, &mut findings);
                     next = checker.released();
                 }
             }
@@ -85,7 +85,7 @@ pub(super) fn consume(
     if let Some(checker) = &mut checker {
         checker.finish();
         while let Some(row) = checker.released() {
-            take(&row, checker, &mut diff, &mut findings);
+            take(row, checker, &mut diff, &mut findings);
         }
         findings.extend(checker.notes());
         let mapped = checker.mapped();
@@ -119,8 +119,8 @@ fn refused(findings: Findings, columns: Option<MappedColumns>) -> Reading {
     }
 }
 
-fn take(row: &RawRow, checker: &mut Checker, diff: &mut Diff, findings: &mut Findings) {
-    let verbatim = checker.verbatim(row);
+fn take(row: RawRow, checker: &mut Checker, diff: &mut Diff, findings: &mut Findings) {
+    let verbatim = checker.verbatim(&row);
     if verbatim.is_some_and(|verbatim| diff.recognise(row.row, verbatim)) {
         return;
     }

@@ -57,7 +57,7 @@ pub enum Field {
 }
 
 /// What a field's cells are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FieldKind {
     /// Taken as it stands; ids are text, always.
     Text,

@@ -165,7 +165,7 @@ fn come_to_an_end(file: &[u8], agreement: &Agreement) {
                         return;
                     };
                     while let Some(row) = next {
-                        judge(checker, &row);
+                        judge(checker, row);
                         next = checker.released();
                     }
                 }
@@ -182,12 +182,12 @@ fn come_to_an_end(file: &[u8], agreement: &Agreement) {
     if let Some(checker) = &mut checker {
         checker.finish();
         while let Some(row) = checker.released() {
-            judge(checker, &row);
+            judge(checker, row);
         }
     }
 }
 
-fn judge(checker: &mut Checker, row: &RawRow) {
+fn judge(checker: &mut Checker, row: RawRow) {
     match checker.check(row) {
         Checked::Record(record, _) => assert!(!record.key().is_empty()),
         Checked::Refused { findings, .. } => {

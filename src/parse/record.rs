@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::parse::field::Field;
+use crate::parse::row::{from_place, place};
 
 /// What a row says about its person's employment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,38 +56,13 @@ pub struct Values {
 }
 
 impl Values {
-    /// No value yet, of a row with this text.
-    pub(in crate::parse) fn begin(layout: &Arc<[Field]>, row: &str) -> Self {
-        let mut text = String::with_capacity(row.len() + ROOM);
-        text.push_str(row);
-        Self {
-            layout: Arc::clone(layout),
-            text,
-            places: Vec::with_capacity(layout.len()),
-        }
-    }
-
-    /// Adds the value of the next field, which stands at this place in the text of the row.
-    #[inline]
-    pub(in crate::parse) fn take(&mut self, place: Range<usize>) {
-        self.places.push((short(place.start), short(place.end)));
-    }
-
-    /// Adds the value of the next field.
-    pub(in crate::parse) fn push(&mut self, value: &str) {
-        let start = self.text.len();
-        self.text.push_str(value);
-        self.take(start..self.text.len());
-    }
-
     /// Each field that has a value, with it.
     pub fn iter(&self) -> impl Iterator<Item = (Field, &str)> {
         self.layout
             .iter()
             .zip(&self.places)
             .map(move |(field, (start, end))| {
-                let long = |at: u32| usize::try_from(at).unwrap_or(usize::MAX);
-                let value = self.text.get(long(*start)..long(*end));
+                let value = self.text.get(from_place(*start)..from_place(*end));
                 (*field, value.unwrap_or_default())
             })
     }
@@ -100,24 +76,71 @@ impl Values {
     /// The same in no more memory than it takes, to be kept.
     #[must_use]
     pub fn packed(&self) -> Self {
-        let mut packed = Self {
-            layout: Arc::clone(&self.layout),
-            text: String::with_capacity(self.iter().map(|(_, value)| value.len()).sum()),
-            places: Vec::with_capacity(self.places.len()),
-        };
-        for (_, value) in self.iter() {
-            packed.push(value);
+        let length = self.iter().map(|(_, value)| value.len()).sum();
+        let mut packed = Making::begin(self.places.len(), 0);
+        packed.others.reserve_exact(length);
+        for (slot, (_, value)) in self.iter().enumerate() {
+            packed.put(slot, value);
         }
-        packed
+        packed.done(&self.layout, String::new())
     }
 }
 
-/// For values that read otherwise than in the file.
-const ROOM: usize = 64;
+/// The values of a row that is being checked, in any order.
+pub(in crate::parse) struct Making {
+    places: Vec<(u32, u32)>,
+    /// Values that read otherwise than in the file.
+    others: String,
+    /// Where those will stand: behind the text of the row.
+    begin: usize,
+}
 
-/// A row beyond 4 GiB, which no limit allows, would lose its tail.
-fn short(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
+/// Of a value that is not there yet.
+const OPEN: (u32, u32) = (u32::MAX, 0);
+
+impl Making {
+    /// No value yet, of so many in a row with a text of `length`.
+    pub(in crate::parse) fn begin(slots: usize, length: usize) -> Self {
+        Self {
+            places: vec![OPEN; slots],
+            others: String::new(),
+            begin: length,
+        }
+    }
+
+    /// Sets the value that stands at this place in the text of the row.
+    #[inline]
+    pub(in crate::parse) fn take(&mut self, slot: usize, range: Range<usize>) {
+        if let Some(value) = self.places.get_mut(slot) {
+            *value = (place(range.start), place(range.end));
+        }
+    }
+
+    /// Sets a value.
+    pub(in crate::parse) fn put(&mut self, slot: usize, value: &str) {
+        let start = self.begin + self.others.len();
+        self.others.push_str(value);
+        self.take(slot, start..start + value.len());
+    }
+
+    /// Whether a value is still to be set.
+    pub(in crate::parse) fn is_open(&self, slot: usize) -> bool {
+        self.places.get(slot) == Some(&OPEN)
+    }
+
+    /// The values, in the text of their row. One that was not set is empty.
+    pub(in crate::parse) fn done(self, layout: &Arc<[Field]>, mut row: String) -> Values {
+        if row.is_empty() {
+            row = self.others;
+        } else {
+            row.push_str(&self.others);
+        }
+        Values {
+            layout: Arc::clone(layout),
+            text: row,
+            places: self.places,
+        }
+    }
 }
 
 impl PartialEq for Values {
@@ -140,11 +163,11 @@ impl std::fmt::Debug for Values {
 #[cfg(test)]
 impl<'a, const N: usize> From<[(Field, &'a str); N]> for Values {
     fn from(fields: [(Field, &'a str); N]) -> Self {
-        let layout = fields.iter().map(|(field, _)| *field).collect();
-        let mut values = Self::begin(&layout, "");
-        for (_, value) in fields {
-            values.push(value);
+        let layout: Arc<[Field]> = fields.iter().map(|(field, _)| *field).collect();
+        let mut making = Making::begin(N, 0);
+        for (slot, (_, value)) in fields.into_iter().enumerate() {
+            making.put(slot, value);
         }
-        values
+        making.done(&layout, String::new())
     }
 }

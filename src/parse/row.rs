@@ -77,8 +77,10 @@ pub struct RawRow {
     /// Line of a text file where the row begins, or row of a sheet; from 1.
     pub row: u64,
     pub(in crate::parse) text: String,
-    /// Kind of each cell, and where in `text` it ends. Invariant: ends ascend and lie on character boundaries.
-    pub(in crate::parse) cells: Vec<(CellKind, usize)>,
+    /// Where in `text` each cell ends. Invariant: ends ascend and lie on character boundaries.
+    pub(in crate::parse) ends: Vec<u32>,
+    /// Kind of each cell; none at all where every cell is text, as in nearly all text files.
+    pub(in crate::parse) kinds: Vec<CellKind>,
     /// Whether one byte stands between a cell and the next: a line that was taken as it stands has its delimiters there.
     pub(in crate::parse) has_gaps: bool,
 }
@@ -96,17 +98,22 @@ impl RawRow {
     pub fn restart(&mut self, row: u64) {
         self.row = row;
         self.text.clear();
-        self.cells.clear();
+        self.ends.clear();
+        self.kinds.clear();
         self.has_gaps = false;
     }
 
     /// Adds a cell at the right.
     pub fn push(&mut self, kind: CellKind, text: &str) {
-        if self.has_gaps && !self.cells.is_empty() {
+        if self.has_gaps && !self.ends.is_empty() {
             self.text.push(',');
         }
         self.text.push_str(text);
-        self.cells.push((kind, self.text.len()));
+        if kind != CellKind::Text || !self.kinds.is_empty() {
+            self.kinds.resize(self.ends.len(), CellKind::Text);
+            self.kinds.push(kind);
+        }
+        self.ends.push(place(self.text.len()));
     }
 
     /// Adds empty cells at the right until it has `width` of them.
@@ -118,17 +125,17 @@ impl RawRow {
 
     /// How many cells it has.
     pub fn len(&self) -> usize {
-        self.cells.len()
+        self.ends.len()
     }
 
     /// What it takes in memory, roughly.
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.cells.len() * size_of::<(CellKind, usize)>()
+        self.text.len() + self.ends.len() * size_of::<u32>() + self.kinds.len()
     }
 
     /// Whether it has no cell at all.
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.ends.is_empty()
     }
 
     /// The cell of column `at`, from 0.
@@ -141,11 +148,12 @@ impl RawRow {
     /// What the cell of column `at` is, and where in [`RawRow::text`] it stands.
     #[inline]
     pub(in crate::parse) fn place(&self, at: usize) -> Option<(CellKind, Range<usize>)> {
-        let (kind, end) = *self.cells.get(at)?;
+        let end = from_place(*self.ends.get(at)?);
         let start = match at.checked_sub(1) {
-            Some(before) => self.cells.get(before)?.1 + usize::from(self.has_gaps),
+            Some(before) => from_place(*self.ends.get(before)?) + usize::from(self.has_gaps),
             None => 0,
         };
+        let kind = self.kinds.get(at).copied().unwrap_or(CellKind::Text);
         Some((kind, start..end))
     }
 
@@ -168,6 +176,16 @@ impl RawRow {
                 .cells()
                 .all(|cell| cell.kind == CellKind::Text && cell.text.trim().is_empty())
     }
+}
+
+/// A place in the text of a row, in as little memory as it takes. In a row beyond 4 GiB, which no limit allows, the tail would be lost.
+pub(in crate::parse) fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// The other way round.
+pub(in crate::parse) fn from_place(place: u32) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
 }
 
 impl PartialEq for RawRow {

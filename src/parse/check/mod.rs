@@ -26,10 +26,10 @@ use crate::parse::check::value::Point;
 use crate::parse::field::{Field, FieldKind};
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::limits::ReadLimits;
-use crate::parse::record::{KeyOf, Record, Standing, Values};
+use crate::parse::record::{KeyOf, Making, Record, Standing};
 use crate::parse::row::{CellKind, Header, RawRow};
 
-use cells::{Fault, fault, unwrapped};
+use cells::{Fault, Value, fault, unwrapped};
 use habits::Habits;
 use verbatim::Letters;
 pub use verbatim::Verbatim;
@@ -64,15 +64,35 @@ struct Names {
     must_give_both: bool,
 }
 
+/// The fields of a row, and which of them each column holds.
+#[derive(Debug)]
+struct Layout {
+    fields: Arc<[Field]>,
+    slots: Vec<usize>,
+}
+
+/// A column, as far as the usual cell is concerned.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    /// Which of the columns it is.
+    column: usize,
+    /// Its place in the row.
+    at: usize,
+    kind: FieldKind,
+    is_key: bool,
+    required: bool,
+}
+
 /// Checks the rows of one file.
 #[derive(Debug)]
 pub struct Checker {
     /// In ascending order of their field; the key is among them.
     columns: Vec<Column>,
-    /// Their fields.
-    layout: Arc<[Field]>,
-    /// The same with those that come out of a full name.
-    layout_with_names: Arc<[Field]>,
+    /// What is to be known of each for one look, those of a kind together.
+    looks: Vec<Look>,
+    layout: Layout,
+    /// The same with the fields that come out of a full name.
+    layout_with_names: Layout,
     /// Cells of the header.
     width: usize,
     date_format: Option<DateFormat>,
@@ -135,8 +155,9 @@ impl Checker {
             letters: Letters::new(mapping, &columns, width),
             habits: Habits::new(mapping, &columns, &saved.last_first),
             names,
-            layout_with_names: with_names(&columns, give_both),
-            layout: columns.iter().map(|column| column.field).collect(),
+            layout_with_names: Layout::new(&columns, if give_both { &both } else { &[] }),
+            layout: Layout::new(&columns, &[]),
+            looks: looks(&columns),
             columns,
             width,
             date_format: mapping.date_format.clone(),
@@ -211,84 +232,80 @@ impl Checker {
     }
 
     /// Checks a row.
-    pub fn check(&mut self, row: &RawRow) -> Checked {
+    pub fn check(&self, row: RawRow) -> Checked {
         if row.is_blank() {
             return Checked::Blank;
         }
         if row.len() != self.width {
-            return self.ragged(row);
+            return self.ragged(&row);
         }
-        let is_clean = usual::is_clean(row.text());
-        let name = self.apart(row);
-        let parts = name.as_ref().filter(|_| self.names.give_both).map(|name| {
-            [
-                (Field::FirstName, name.first.as_str()),
-                (Field::LastName, name.last.as_str()),
-            ]
-        });
+        let name = self.apart(&row);
+        let parts = name.as_ref().filter(|_| self.names.give_both);
         let layout = match parts {
             Some(_) => &self.layout_with_names,
             None => &self.layout,
         };
-        let mut parts = parts.into_iter().flatten().peekable();
-        let mut fields = Values::begin(layout, row.text());
+        let mut fields = Making::begin(layout.fields.len(), row.text().len());
+        if let Some(name) = parts {
+            fields.put(layout.slot_of(Field::FirstName), &name.first);
+            fields.put(layout.slot_of(Field::LastName), &name.last);
+        }
         let mut standing = Standing::Active;
         let mut findings = Vec::new();
         let (mut is_key_read, mut is_refused) = (false, false);
-        for column in &self.columns {
-            let is_key = column.field == Field::EmployeeId;
-            if self.names.are_apart {
-                while let Some((_, part)) = parts.next_if(|(field, _)| *field < column.field) {
-                    fields.push(part);
-                }
-                if column.field == Field::FullName
-                    && let Some(name) = &name
-                {
-                    fields.push(&name.full);
-                    continue;
-                }
-                if column.field == Field::FullName && self.names.must_give_both {
-                    is_refused = true;
-                    fields.push("");
-                    findings.push(not_apart().finding(row.row, column));
-                    continue;
+        let mut others = self.looks.len();
+        if usual::is_clean(row.text()) {
+            for look in &self.looks {
+                if let Some(place) = self.usual(&row, look) {
+                    is_key_read |= look.is_key;
+                    fields.take(layout.slot(look.column), place);
+                    others -= 1;
                 }
             }
-            if is_clean && let Some(place) = self.usual(row, column) {
-                is_key_read |= is_key;
-                fields.take(place);
-                continue;
-            }
-            match self.value(row, column) {
-                Ok(value) => {
-                    is_key_read |= is_key;
-                    if column.field == Field::EmploymentStatus {
-                        standing = value.standing;
-                    }
-                    fields.push(&value.text);
-                    if let Some(fault) = value.warning {
-                        let finding = fault.finding(row.row, column);
-                        findings.push(finding.with_severity(Severity::Warning));
-                    }
+        }
+        if others > 0 {
+            for (index, column) in self.columns.iter().enumerate() {
+                let slot = layout.slot(index);
+                if !fields.is_open(slot) {
+                    continue;
                 }
-                Err(fault) => {
-                    is_refused = true;
-                    fields.push("");
-                    findings.push(fault.finding(row.row, column));
+                let value = match &name {
+                    Some(name) if column.at == self.names.at => Ok(Value::from(name.full.clone())),
+                    None if column.at == self.names.at && self.names.must_be_apart() => {
+                        Err(not_apart())
+                    }
+                    _ => self.value(&row, column),
+                };
+                match value {
+                    Ok(value) => {
+                        is_key_read |= column.field == Field::EmployeeId;
+                        if column.field == Field::EmploymentStatus {
+                            standing = value.standing;
+                        }
+                        fields.put(slot, &value.text);
+                        if let Some(fault) = value.warning {
+                            let finding = fault.finding(row.row, column);
+                            findings.push(finding.with_severity(Severity::Warning));
+                        }
+                    }
+                    Err(fault) => {
+                        is_refused = true;
+                        findings.push(fault.finding(row.row, column));
+                    }
                 }
             }
         }
         let record = Record {
             row: row.row,
             standing,
-            fields,
+            fields: fields.done(&layout.fields, row.text),
         };
         if is_key_read && !is_refused {
             Checked::Record(record, findings)
         } else {
             findings.retain(|finding| finding.severity == Severity::Error);
             Checked::Refused {
-                row: row.row,
+                row: record.row,
                 key: if is_key_read {
                     KeyOf::Sure(record.key().to_owned())
                 } else {
@@ -301,26 +318,25 @@ impl Checker {
 
     /// Where the canonical form of a cell of a clean row stands, if it is the cell or its beginning; none of all others, be they good or not.
     #[inline]
-    fn usual(&self, row: &RawRow, column: &Column) -> Option<Range<usize>> {
-        let (kind, place) = row.place(column.at)?;
-        if kind != CellKind::Text {
+    fn usual(&self, row: &RawRow, look: &Look) -> Option<Range<usize>> {
+        let (kind, place) = row.place(look.at)?;
+        if kind != CellKind::Text || look.at == self.names.at && self.names.are_apart {
             return None;
         }
         if place.is_empty() {
-            return (!column.required).then_some(place);
+            return (!look.required).then_some(place);
         }
         let cell = row.text().as_bytes().get(place.clone())?;
         if !usual::is_bare(cell) {
             return None;
         }
-        match column.field.kind() {
-            FieldKind::Text if column.field == Field::EmployeeId => usual::is_key(cell),
-            FieldKind::Text => true,
+        match look.kind {
+            FieldKind::Text => !look.is_key || usual::is_key(cell),
             FieldKind::Email => usual::is_email(cell),
             FieldKind::Date => self.date_format.is_none() && usual::is_date(cell),
             FieldKind::Decimal => {
                 let (length, _) = usual::number(cell)?;
-                let point = self.decimal.or_else(|| self.habits.point(column.at));
+                let point = self.decimal.or_else(|| self.habits.point(look.at));
                 let is_number = point != Some(Point::Comma) || length == cell.len();
                 return is_number.then_some(place.start..place.start + length);
             }
@@ -381,14 +397,49 @@ impl Checker {
     }
 }
 
-/// The fields of the columns, and those that come out of a full name.
-fn with_names(columns: &[Column], give_both: bool) -> Arc<[Field]> {
-    let mut fields: Vec<Field> = columns.iter().map(|column| column.field).collect();
-    if give_both {
-        fields.extend([Field::FirstName, Field::LastName]);
-        fields.sort();
+impl Names {
+    /// Whether a row whose name does not come apart is refused.
+    fn must_be_apart(&self) -> bool {
+        self.are_apart && self.must_give_both
     }
-    fields.into()
+}
+
+impl Layout {
+    /// Of the columns, and of those that come out of a full name.
+    fn new(columns: &[Column], more: &[Field]) -> Self {
+        let own = columns.iter().map(|column| column.field);
+        let mut fields: Vec<Field> = own.clone().chain(more.iter().copied()).collect();
+        fields.sort();
+        let slot = |field| fields.partition_point(|other| *other < field);
+        Self {
+            slots: own.map(slot).collect(),
+            fields: fields.into(),
+        }
+    }
+
+    /// Where the value of a column goes.
+    #[inline]
+    fn slot(&self, column: usize) -> usize {
+        self.slots.get(column).copied().unwrap_or(usize::MAX)
+    }
+
+    fn slot_of(&self, field: Field) -> usize {
+        self.fields.partition_point(|other| *other < field)
+    }
+}
+
+fn looks(columns: &[Column]) -> Vec<Look> {
+    let look = |(column, it): (usize, &Column)| Look {
+        column,
+        at: it.at,
+        kind: it.field.kind(),
+        is_key: it.field == Field::EmployeeId,
+        required: it.required,
+    };
+    let mut looks: Vec<Look> = columns.iter().enumerate().map(look).collect();
+    // Then a processor foresees what comes.
+    looks.sort_by_key(|look| look.kind);
+    looks
 }
 
 fn not_apart() -> Fault {

@@ -16,18 +16,68 @@ pub(super) fn is_clean(text: &str) -> bool {
     odd == 0
 }
 
-/// Whether no cell begins or ends with what is taken off, such as blanks and the quotes of `="00012"`.
-pub(super) fn is_bare(cell: &[u8]) -> bool {
-    // The lead bytes of letters in Latin, Greek, Cyrillic, Hebrew and Arabic; no blank begins with one.
-    let leads = |byte: &u8| (0xc3..=0xdf).contains(byte);
-    match cell {
-        [] | [b'=' | b'\'', ..] => false,
-        [only] => only.is_ascii_graphic(),
-        [first, .., before, last] => {
-            (first.is_ascii_graphic() || leads(first)) && (last.is_ascii_graphic() || leads(before))
+/// What a byte may be at the edges of a cell and in an address, as bits: a cell is judged by a few of them at once, without a jump a byte.
+static BYTES: [u8; 256] = bytes();
+/// The cell may begin with it: a visible character of ASCII but for `=` and `'`, or a letter beyond.
+const BEGINS: u8 = 1;
+/// The cell may end with it, because it is a visible character of ASCII.
+const ENDS: u8 = 2;
+/// The first half of a letter in Latin, Greek, Cyrillic, Hebrew or Arabic. No blank begins with one.
+const LEADS: u8 = 4;
+const LETTER: u8 = 8;
+/// Between two letters or digits of an address.
+const MARK: u8 = 16;
+/// What the domain of an address has not, or no address.
+const NOT_OF_DOMAIN: u8 = 32;
+const NOT_OF_ADDRESS: u8 = 64;
+
+const fn bytes() -> [u8; 256] {
+    let mut bytes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let edges = match byte {
+            b'=' | b'\'' => ENDS,
+            b'!'..=b'~' => BEGINS | ENDS,
+            0xc3..=0xdf => BEGINS | LEADS,
+            _ => 0,
+        };
+        let part = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'0'..=b'9' => 0,
+            b'.' | b'-' => MARK,
+            b'_' | b'+' => MARK | NOT_OF_DOMAIN,
+            _ => NOT_OF_DOMAIN | NOT_OF_ADDRESS,
+        };
+        #[expect(
+            clippy::as_conversions,
+            clippy::indexing_slicing,
+            reason = "no byte is beyond the table, and this runs when it is compiled"
+        )]
+        {
+            bytes[byte as usize] = edges | part;
         }
-        [first, last] => first.is_ascii_graphic() && last.is_ascii_graphic(),
+        if byte == u8::MAX {
+            return bytes;
+        }
+        byte += 1;
     }
+}
+
+fn of(byte: u8) -> u8 {
+    BYTES.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// Whether no cell begins or ends with what is taken off, such as blanks and the quotes of `="00012"`.
+#[inline]
+pub(super) fn is_bare(cell: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (cell.first(), cell.last()) else {
+        return false;
+    };
+    let before = match cell {
+        [_, .., before, _] => of(*before),
+        _ => 0,
+    };
+    (of(*first) & BEGINS != 0) & ((of(*last) & ENDS) | (before & LEADS) != 0)
 }
 
 /// A key of letters, digits and marks that nobody takes for a number that a spreadsheet has changed.
@@ -83,69 +133,33 @@ pub(super) fn number(cell: &[u8]) -> Option<(usize, Evidence<Point>)> {
     Some((kept, Evidence::Says(Point::Point)))
 }
 
-/// What a byte may be in an address.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// Between two letters or digits, everywhere.
-    Mark,
-    /// The same, before the `@` only.
-    LocalMark,
-    Letter,
-    Digit,
-    None,
-}
-
-static PARTS: [Part; 256] = {
-    let mut parts = [Part::None; 256];
-    let mut at = 0;
-    while at < 128_u8 {
-        #[expect(
-            clippy::as_conversions,
-            clippy::indexing_slicing,
-            reason = "no byte is beyond the table, and this runs when it is compiled"
-        )]
-        {
-            parts[at as usize] = match at {
-                b'a'..=b'z' | b'A'..=b'Z' => Part::Letter,
-                b'0'..=b'9' => Part::Digit,
-                b'.' | b'-' => Part::Mark,
-                b'_' | b'+' => Part::LocalMark,
-                _ => Part::None,
-            };
-        }
-        at += 1;
-    }
-    parts
-};
-
 /// An address of ASCII letters, digits and the usual marks, of which no two stand together: that is stricter than it need be.
 pub(super) fn is_email(cell: &[u8]) -> bool {
-    let part = |byte: &u8| PARTS.get(usize::from(*byte)).copied().unwrap_or(Part::None);
-    let mut bytes = cell.iter();
-    let mut is_inside = false;
-    for byte in bytes.by_ref() {
-        match part(byte) {
-            Part::Letter | Part::Digit => is_inside = true,
-            Part::Mark | Part::LocalMark if is_inside => is_inside = false,
-            Part::None if is_inside && *byte == b'@' => break,
-            _ => return false,
-        }
+    let Some(at) = memchr::memchr(b'@', cell) else {
+        return false;
+    };
+    let (Some(local), Some(domain)) = (cell.get(..at), cell.get(at + 1..)) else {
+        return false;
+    };
+    let Some(dot) = memchr::memrchr(b'.', domain) else {
+        return false;
+    };
+    let last_label = domain.get(dot..).unwrap_or_default();
+    let has_letter = last_label.iter().any(|byte| of(*byte) & LETTER != 0);
+    has_letter
+        && domain.len() <= 63
+        && local.len() <= 64
+        && alternate(local, NOT_OF_ADDRESS)
+        && alternate(domain, NOT_OF_DOMAIN)
+}
+
+/// Whether marks stand only between letters and digits, and none of the bytes is `not` to be there.
+fn alternate(part: &[u8], not: u8) -> bool {
+    let (mut before, mut wrong) = (MARK, 0);
+    for byte in part {
+        let now = of(*byte);
+        wrong |= now & (not | before & MARK);
+        before = now;
     }
-    let domain = bytes.as_slice();
-    let (mut is_inside, mut has_dot, mut has_letter) = (false, false, false);
-    for byte in domain {
-        match part(byte) {
-            Part::Letter => (is_inside, has_letter) = (true, true),
-            Part::Digit => is_inside = true,
-            Part::Mark if is_inside => {
-                is_inside = false;
-                if *byte == b'.' {
-                    (has_dot, has_letter) = (true, false);
-                }
-            }
-            _ => return false,
-        }
-    }
-    // The last label has a letter.
-    is_inside && has_dot && has_letter && domain.len() <= 63 && cell.len() - domain.len() <= 65
+    (wrong | before & MARK) == 0
 }

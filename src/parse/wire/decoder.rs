@@ -7,9 +7,10 @@ use simdutf8::basic::from_utf8;
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::layout::Layout;
 use crate::parse::limits::ReadLimits;
-use crate::parse::row::{CellKind, Header, RawRow};
+use crate::parse::row::{CellKind, Header, RawRow, from_place};
 use crate::parse::wire::{
-    END, FINDING_BYTES, Frame, HEADER, LAYOUT, LAYOUT_BYTES, NOTE, NOTES, REFUSED, ROW,
+    END, FINDING_BYTES, Frame, GAPS, HEADER, KINDS, LAYOUT, LAYOUT_BYTES, NOTE, NOTES, REFUSED,
+    ROW, WIDE,
 };
 
 /// Why no further frame can be had.
@@ -194,52 +195,72 @@ fn row(payload: &[u8], limits: &ReadLimits) -> Result<RawRow, WireError> {
     if count > limits.columns {
         return Err(WireError::Garbage("more columns than allowed"));
     }
-    let has_gaps = match payload.byte()? {
-        0 => false,
-        1 => true,
-        _ => return Err(WireError::Garbage("an unknown kind of row")),
-    };
-    let mut cells = Vec::with_capacity(count);
-    let mut next = 0_usize;
-    for _ in 0..count {
-        let (tag, length) = match payload.0 {
-            // As nearly all of them are: both at once.
-            [tag, length @ ..0x80, rest @ ..] => {
-                payload.0 = rest;
-                (*tag, usize::from(*length))
-            }
-            _ => (payload.byte()?, payload.length()?),
-        };
-        let kind = CellKind::from_tag(tag).ok_or(WireError::Garbage("an unknown kind of cell"))?;
-        if length > limits.cell_length_bytes {
-            return Err(WireError::Garbage("a cell longer than allowed"));
+    let flags = payload.byte()?;
+    if flags & !(GAPS | KINDS | WIDE) != 0 {
+        return Err(WireError::Garbage("an unknown kind of row"));
+    }
+    let has_gaps = flags & GAPS != 0;
+    let mut kinds = Vec::new();
+    if flags & KINDS != 0 {
+        for tag in payload.bytes(count)? {
+            let kind = CellKind::from_tag(*tag);
+            kinds.push(kind.ok_or(WireError::Garbage("an unknown kind of cell"))?);
         }
-        let end = next.saturating_add(length);
-        cells.push((kind, end));
-        next = end.saturating_add(usize::from(has_gaps));
+    }
+    let size = if flags & WIDE == 0 { 2 } else { 4 };
+    let places = payload.bytes(count.saturating_mul(size))?;
+    let mut ends = Vec::with_capacity(count);
+    if flags & WIDE == 0 {
+        let (places, _) = places.as_chunks();
+        ends.extend(places.iter().map(|it| u32::from(u16::from_le_bytes(*it))));
+    } else {
+        let (places, _) = places.as_chunks();
+        ends.extend(places.iter().map(|it| u32::from_le_bytes(*it)));
     }
     let text = from_utf8(payload.0).map_err(|_| WireError::Garbage("text that is not UTF-8"))?;
-    // What stands in a gap is one byte, and both its sides are boundaries.
-    let fits = |end: usize| match text.as_bytes().get(end) {
-        Some(byte) => !has_gaps && text.is_char_boundary(end) || byte.is_ascii(),
-        None => end == text.len(),
-    };
-    let ends_with_text = cells.last().map_or(0, |(_, end)| *end) == text.len();
-    if !ends_with_text || !cells.iter().all(|(_, end)| fits(*end)) {
+    if !fit(&ends, text, has_gaps, limits.cell_length_bytes)? {
         return Err(WireError::Garbage("cells that do not fit their text"));
     }
     Ok(RawRow {
         row,
         text: text.to_owned(),
-        cells,
+        ends,
+        kinds,
         has_gaps,
     })
+}
+
+/// Whether cells that end there are all of the text.
+fn fit(ends: &[u32], text: &str, has_gaps: bool, most: usize) -> Result<bool, WireError> {
+    let may_be_long = text.len() > most;
+    let mut next = 0_usize;
+    let mut last = 0;
+    for end in ends {
+        let end = from_place(*end);
+        if end < next {
+            return Ok(false);
+        }
+        if may_be_long && end - next > most {
+            return Err(WireError::Garbage("a cell longer than allowed"));
+        }
+        let fits = match text.as_bytes().get(end) {
+            // What stands in a gap is one byte, and both its sides are boundaries.
+            Some(byte) => byte.is_ascii() || !has_gaps && text.is_char_boundary(end),
+            None => end == text.len(),
+        };
+        if !fits {
+            return Ok(false);
+        }
+        last = end;
+        next = end.saturating_add(usize::from(has_gaps));
+    }
+    Ok(last == text.len())
 }
 
 /// What is left of a payload.
 struct Payload<'a>(&'a [u8]);
 
-impl Payload<'_> {
+impl<'a> Payload<'a> {
     #[inline]
     fn byte(&mut self) -> Result<u8, WireError> {
         let (byte, rest) = self
@@ -248,6 +269,15 @@ impl Payload<'_> {
             .ok_or(WireError::Garbage("a frame that is too short"))?;
         self.0 = rest;
         Ok(*byte)
+    }
+
+    fn bytes(&mut self, length: usize) -> Result<&'a [u8], WireError> {
+        let (bytes, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(WireError::Garbage("a frame that is too short"))?;
+        self.0 = rest;
+        Ok(bytes)
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::parse::finding::Finding;
 use crate::parse::layout::Layout;
 use crate::parse::row::RawRow;
-use crate::parse::wire::{END, HEADER, LAYOUT, NOTE, NOTES, REFUSED, ROW};
+use crate::parse::wire::{END, GAPS, HEADER, KINDS, LAYOUT, NOTE, NOTES, REFUSED, ROW, WIDE};
 
 /// Writes frames.
 #[derive(Debug)]
@@ -76,21 +76,29 @@ impl<W: Write> Encoder<W> {
     }
 
     fn cells(&mut self, tag: u8, row: &RawRow) -> io::Result<()> {
+        let is_wide = row.text.len() > usize::from(u16::MAX);
+        let flags = [
+            (row.has_gaps, GAPS),
+            (!row.kinds.is_empty(), KINDS),
+            (is_wide, WIDE),
+        ];
         self.payload.clear();
         put_number(&mut self.payload, row.row);
-        put_length(&mut self.payload, row.cells.len());
-        self.payload.push(u8::from(row.has_gaps));
-        let mut start = 0;
-        for (kind, end) in &row.cells {
-            let length = end.saturating_sub(start);
-            // As nearly all of them are: both at once.
-            if let Ok(length @ ..0x80) = u8::try_from(length) {
-                self.payload.extend_from_slice(&[kind.tag(), length]);
-            } else {
-                self.payload.push(kind.tag());
-                put_length(&mut self.payload, length);
+        put_length(&mut self.payload, row.len());
+        self.payload
+            .push(flags.iter().filter(|it| it.0).fold(0, |all, it| all | it.1));
+        self.payload.extend(row.kinds.iter().map(|kind| kind.tag()));
+        if is_wide {
+            let places = row.ends.iter().flat_map(|end| end.to_le_bytes());
+            self.payload.extend(places);
+        } else {
+            let start = self.payload.len();
+            self.payload.resize(start + row.ends.len() * 2, 0);
+            let places = self.payload.get_mut(start..).unwrap_or_default();
+            for (place, end) in places.as_chunks_mut().0.iter_mut().zip(&row.ends) {
+                let [a, b, ..] = end.to_le_bytes();
+                *place = [a, b];
             }
-            start = *end + usize::from(row.has_gaps);
         }
         self.send_with(tag, row.text.as_bytes())
     }

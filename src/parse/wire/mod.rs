@@ -40,6 +40,12 @@ const HEADER: u8 = b'H';
 const ROW: u8 = b'R';
 const REFUSED: u8 = b'X';
 const END: u8 = b'E';
+/// Of a row: one byte stands between a cell and the next.
+const GAPS: u8 = 1;
+/// Of a row: the kind of each cell is told, because not all are text.
+const KINDS: u8 = 2;
+/// Of a row: the places in its text take four bytes each, and not two.
+const WIDE: u8 = 4;
 const FINDING_BYTES: usize = 16 * 1024;
 const LAYOUT_BYTES: usize = 4 * 1024;
 /// Notes of one file: there are only so many kinds of them.
@@ -160,9 +166,9 @@ mod tests {
 
     #[test]
     fn what_stands_between_cells_is_one_byte() {
-        let header = |text: &str, ends: [usize; 2]| RawRow {
+        let header = |text: &str, ends: [u32; 2]| RawRow {
             text: text.to_owned(),
-            cells: ends.map(|end| (CellKind::Text, end)).to_vec(),
+            ends: ends.to_vec(),
             has_gaps: true,
             ..RawRow::new(1)
         };

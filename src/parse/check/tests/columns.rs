@@ -6,7 +6,7 @@ use super::*;
 fn come_to(label: &str, cells: &[&str]) -> Result<(Vec<String>, Vec<String>), Finding> {
     let mut checker = checker(&["employee_id", label], &lenient());
     let mut values = Vec::new();
-    let mut take = |checker: &mut Checker, row: &RawRow| match checker.check(row) {
+    let mut take = |checker: &mut Checker, row: RawRow| match checker.check(row) {
         Checked::Record(record, _) => values.push(second(&record)),
         Checked::Refused { findings, .. } => values.push(findings[0].code.clone()),
         Checked::Blank => panic!("blank"),
@@ -14,13 +14,13 @@ fn come_to(label: &str, cells: &[&str]) -> Result<(Vec<String>, Vec<String>), Fi
     for cell in cells {
         let mut next = checker.admit(texts(&["1", cell]))?;
         while let Some(row) = next {
-            take(&mut checker, &row);
+            take(&mut checker, row);
             next = checker.released();
         }
     }
     checker.finish();
     while let Some(row) = checker.released() {
-        take(&mut checker, &row);
+        take(&mut checker, row);
     }
     let notes = checker.notes().into_iter().map(|note| note.message);
     Ok((values, notes.collect()))
@@ -83,7 +83,7 @@ fn a_declared_point_is_taken_at_its_word() {
     };
     let mut checker = checker(&["employee_id", "salary"], &mapping);
     let row = checker.admit(texts(&["1", "45.000"])).unwrap().unwrap();
-    match checker.check(&row) {
+    match checker.check(row) {
         Checked::Record(record, _) => assert_eq!(second(&record), "45000"),
         other => panic!("{other:?}"),
     }
@@ -105,7 +105,7 @@ fn the_same_letters_under_another_habit_are_not_the_same_row() {
 fn names_come_to(labels: &[&str], mapping: &Mapping, names: &[&str]) -> Vec<String> {
     let mut checker = checker(labels, mapping);
     let mut said = Vec::new();
-    let mut take = |checker: &mut Checker, row: &RawRow| match checker.check(row) {
+    let mut take = |checker: &mut Checker, row: RawRow| match checker.check(row) {
         Checked::Record(record, _) => {
             assert!(record.fields.iter().is_sorted_by_key(|(field, _)| field));
             let fields = record.fields.iter().skip(1);
@@ -119,13 +119,13 @@ fn names_come_to(labels: &[&str], mapping: &Mapping, names: &[&str]) -> Vec<Stri
         let cells: Vec<&str> = std::iter::once("1").chain(name.split('|')).collect();
         let mut next = checker.admit(texts(&cells)).unwrap();
         while let Some(row) = next {
-            take(&mut checker, &row);
+            take(&mut checker, row);
             next = checker.released();
         }
     }
     checker.finish();
     while let Some(row) = checker.released() {
-        take(&mut checker, &row);
+        take(&mut checker, row);
     }
     said
 }
@@ -277,7 +277,7 @@ fn a_required_date_that_stands_for_none_refuses_its_row() {
         ..Mapping::default()
     };
     let outcome =
-        checker(&["employee_id", "hire_date"], &strict).check(&texts(&["1", "00.00.0000"]));
+        checker(&["employee_id", "hire_date"], &strict).check(texts(&["1", "00.00.0000"]));
     let Checked::Refused { findings, .. } = outcome else {
         panic!("taken");
     };

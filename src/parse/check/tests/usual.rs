@@ -19,8 +19,9 @@ proptest::proptest! {
         let row = texts(&cells);
         let checker = checker(&labels, &mapping);
         if usual::is_clean(row.text()) {
-            for column in &checker.columns {
-                if let Some(value) = checker.usual(&row, column).and_then(|place| row.text().get(place)) {
+            for look in &checker.looks {
+                let column = &checker.columns[look.column];
+                if let Some(value) = checker.usual(&row, look).and_then(|place| row.text().get(place)) {
                     let long = checker.value(&row, column);
                     proptest::prop_assert!(
                         long.is_ok_and(|long| long.text == value && long.warning.is_none() && long.standing == Standing::Active),
@@ -49,10 +50,11 @@ fn the_usual_cell_is_seen_at_one_look() {
         "30000.50",
         "Köln",
     ]);
-    let seen: Vec<_> = checker
-        .columns
+    let mut looks = checker.looks.clone();
+    looks.sort_by_key(|look| look.column);
+    let seen: Vec<_> = looks
         .iter()
-        .map(|column| checker.usual(&row, column))
+        .map(|look| checker.usual(&row, look))
         .map(|place| row.text().get(place?))
         .collect();
     let values = ["00042", "a.b@acme.example", "2026-01-31", "Köln", "30000.5"];

@@ -131,7 +131,7 @@ fn findings(frames: Vec<Frame>) -> String {
                     }
                 };
                 while let Some(row) = next {
-                    found.extend(judged(checker, &row));
+                    found.extend(judged(checker, row));
                     next = checker.released();
                 }
             }
@@ -141,7 +141,7 @@ fn findings(frames: Vec<Frame>) -> String {
     if let Some(mut checker) = checker {
         checker.finish();
         while let Some(row) = checker.released() {
-            found.extend(judged(&mut checker, &row));
+            found.extend(judged(&mut checker, row));
         }
         found.extend(checker.notes());
     }
@@ -159,7 +159,7 @@ fn findings(frames: Vec<Frame>) -> String {
     text
 }
 
-fn judged(checker: &mut Checker, row: &RawRow) -> Vec<Finding> {
+fn judged(checker: &mut Checker, row: RawRow) -> Vec<Finding> {
     match checker.check(row) {
         Checked::Record(_, findings) | Checked::Refused { findings, .. } => findings,
         Checked::Blank => Vec::new(),

@@ -8,11 +8,11 @@
 
 use std::io::{self, BufRead};
 
-use memchr::{memchr, memchr_iter, memchr3};
+use memchr::{memchr, memchr3};
 use simdutf8::basic::from_utf8;
 
 use crate::parse::limits::ReadLimits;
-use crate::parse::row::{CellKind, RawRow};
+use crate::parse::row::{CellKind, RawRow, from_place, place};
 
 /// Lines that a quoted cell may span: an address has five, and what has more is an unbalanced quote.
 const LINES_PER_CELL: u64 = 64;
@@ -54,8 +54,10 @@ impl Dialect {
 pub(super) struct Record {
     pub(super) line: u64,
     bytes: Vec<u8>,
-    /// Where each cell ends, and whether it was cut because it is too long.
-    ends: Vec<(CellKind, usize)>,
+    /// Where each cell ends.
+    ends: Vec<u32>,
+    /// Cells that were cut because they are too long.
+    cut: Vec<usize>,
     /// Quoted cells over several lines: which, and the line where it began.
     spans: Vec<(usize, u64)>,
     /// Whether it is a line as it stands, with its delimiters.
@@ -69,9 +71,10 @@ impl Record {
 
     pub(super) fn cells(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;
-        self.ends.iter().map(move |(_, end)| {
-            let cell = self.bytes.get(start..*end).unwrap_or_default();
-            start = *end + usize::from(self.is_line);
+        self.ends.iter().map(move |end| {
+            let end = from_place(*end);
+            let cell = self.bytes.get(start..end).unwrap_or_default();
+            start = end + usize::from(self.is_line);
             cell
         })
     }
@@ -93,7 +96,7 @@ impl Record {
                 row.restart(self.line);
                 row.text.push_str(text);
                 row.has_gaps = self.is_line;
-                std::mem::swap(&mut self.ends, &mut row.cells);
+                std::mem::swap(&mut self.ends, &mut row.ends);
             }
             _ => self.fill_by_cell(row, most),
         }
@@ -102,17 +105,14 @@ impl Record {
     /// Whether every cell by itself is as good as the text of all.
     fn fits(&self, text: &str) -> bool {
         // A delimiter is ASCII, so what stands between two of them is whole.
-        self.is_line
-            || self
-                .ends
-                .iter()
-                .all(|(kind, end)| *kind == CellKind::Text && text.is_char_boundary(*end))
+        let is_whole = |end: &u32| text.is_char_boundary(from_place(*end));
+        self.is_line || self.cut.is_empty() && self.ends.iter().all(is_whole)
     }
 
     fn fill_by_cell(&self, row: &mut RawRow, most: usize) {
         row.restart(self.line);
-        for (cell, (kind, _)) in self.cells().zip(&self.ends) {
-            if *kind == CellKind::TooLong {
+        for (at, cell) in self.cells().enumerate() {
+            if self.cut.contains(&at) {
                 row.push(CellKind::TooLong, "");
             } else if let Ok(text) = std::str::from_utf8(cell) {
                 row.push(CellKind::Text, text);
@@ -208,6 +208,7 @@ impl<R: BufRead> Records<R> {
     pub(super) fn read(&mut self, record: &mut Record) -> Result<bool, Fault> {
         record.bytes.clear();
         record.ends.clear();
+        record.cut.clear();
         record.spans.clear();
         record.is_line = false;
         let quote = self.dialect.quote;
@@ -413,7 +414,7 @@ impl Record {
     }
 
     fn cell_start(&self) -> usize {
-        self.ends.last().map_or(0, |(_, end)| *end)
+        self.ends.last().map_or(0, |end| from_place(*end))
     }
 
     fn drop_cell(&mut self) {
@@ -431,12 +432,10 @@ impl Record {
     }
 
     fn end_cell(&mut self, most: usize) {
-        let kind = if self.cell_length() > most {
-            CellKind::TooLong
-        } else {
-            CellKind::Text
-        };
-        self.ends.push((kind, self.bytes.len()));
+        if self.cell_length() > most {
+            self.cut.push(self.ends.len());
+        }
+        self.ends.push(place(self.bytes.len()));
     }
 
     /// Ends the last cell of the text; false if nothing is there but what fills the end of a file.
@@ -463,9 +462,32 @@ impl Record {
     fn split(&mut self, line: &[u8], separator: u8) {
         self.is_line = true;
         self.push(line);
-        let ends = memchr_iter(separator, line).map(|at| (CellKind::Text, at));
-        self.ends.extend(ends);
-        self.ends.push((CellKind::Text, line.len()));
+        each_place(separator, line, |at| self.ends.push(place(at)));
+        self.ends.push(place(line.len()));
+    }
+}
+
+/// Every place of `byte` in `text`. Cells are a few bytes long, so a search that is built to skip far would start anew too often: this one looks at eight
+/// bytes at once and leaves none out.
+fn each_place(byte: u8, text: &[u8], mut found: impl FnMut(usize)) {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let wanted = u64::from_le_bytes([byte; 8]);
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        // The high bit of each byte that is the wanted one, and no other bit.
+        let other = u64::from_le_bytes(*word) ^ wanted;
+        let mut hits = !(((other & LOW) + LOW) | other | LOW);
+        while hits != 0 {
+            let byte = usize::try_from(hits.trailing_zeros() / 8).unwrap_or_default();
+            found(at * 8 + byte);
+            hits &= hits - 1;
+        }
+    }
+    let start = words.len() * 8;
+    for (at, other) in rest.iter().enumerate() {
+        if *other == byte {
+            found(start + at);
+        }
     }
 }
 
@@ -547,7 +569,10 @@ mod tests {
         );
         let mut record = Record::default();
         assert!(records.read(&mut record).unwrap());
-        assert_eq!(record.ends, [(CellKind::TooLong, 1025)]);
+        assert_eq!(
+            (record.ends.as_slice(), record.cut.as_slice()),
+            (&[1025][..], &[0][..])
+        );
         assert!(matches!(
             split(",".repeat(16).as_bytes(), b',', 8),
             Err(Fault::Columns { line: 1 })
@@ -556,6 +581,14 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn every_place_of_a_byte_is_found(text in proptest::collection::vec(proptest::sample::select(vec![b',', b'-', 0, 0x80, 0xac, 0xff]), 0..40), byte in proptest::sample::select(vec![b',', 0, 0x80, 0xff])) {
+            let mut found = Vec::new();
+            each_place(byte, &text, |at| found.push(at));
+            let wanted: Vec<usize> = (0..text.len()).filter(|at| text[*at] == byte).collect();
+            proptest::prop_assert_eq!(found, wanted);
+        }
+
         /// Where no quote is at fault, another reader finds the same cells.
         #[test]
         fn the_cells_are_those_that_the_csv_crate_finds(text in "[a\",;\r\n]{0,60}", buffer in 1..9_usize) {
