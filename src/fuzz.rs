@@ -4,7 +4,7 @@ pub use crate::listen::ftps::laws::{command_lines, listings};
 pub use crate::listen::proxy::first_bytes;
 pub use crate::listen::sftp::laws::packets;
 pub use crate::mailbox::laws::paths;
-pub use crate::parse::laws::{files, markup, photos, texts, workbooks};
+pub use crate::parse::laws::{answers, files, markup, photos, texts, workbooks};
 
 #[cfg(test)]
 mod tests {
@@ -66,6 +66,11 @@ mod tests {
     #[test]
     fn the_corpus_of_workbooks_keeps_its_law() {
         replay("workbooks", super::workbooks);
+    }
+
+    #[test]
+    fn the_corpus_of_answers_keeps_its_law() {
+        replay("answers", super::answers);
     }
 
     #[test]

@@ -17,9 +17,10 @@ use crate::parse::check::{Checked, Checker};
 use crate::parse::field::Field;
 use crate::parse::finding::{Finding, Severity};
 use crate::parse::limits::ReadLimits;
-use crate::parse::photo::{self, Wish};
+use crate::parse::photo::{self, Wish, identify};
 use crate::parse::read::read;
-use crate::parse::row::RawRow;
+use crate::parse::row::{Cell, RawRow};
+use crate::parse::wire::photo::{HEAD_BYTES, answer, answer_lengths};
 use crate::parse::wire::{Decoder, Frame};
 
 fn limits() -> ReadLimits {
@@ -136,6 +137,38 @@ pub fn photos(bytes: &[u8]) {
             "a conformed photo has findings: {:?}",
             again.findings
         );
+    }
+}
+
+/// What a reader says that a file has taken over: rows within the limits, in order and with cells that stand in their text, until it makes no sense. The first
+/// byte chooses between a table's and a photo's.
+pub fn answers(bytes: &[u8]) {
+    let Some((choice, said)) = bytes.split_first() else {
+        return;
+    };
+    if choice % 2 == 1 {
+        if let Some((head, rest)) = said.split_first_chunk::<HEAD_BYTES>()
+            && let Ok((found, conformed)) = answer_lengths(*head)
+            && let Some((found, rest)) = rest.split_at_checked(found)
+            && let Some(conformed) = rest.get(..conformed)
+        {
+            let answered = answer(found, conformed.to_vec(), Wish::Conform);
+            assert!(answered.is_err() || conformed.is_empty() || identify(conformed).is_some());
+        }
+        return;
+    }
+    let limits = limits();
+    let mut decoder = Decoder::new(said, &limits);
+    let (mut rows, mut last) = (0, 0);
+    while let Ok(Some(frame)) = decoder.decode() {
+        if let Frame::Row(row) = frame {
+            rows += 1;
+            assert!(rows <= limits.rows && row.row > last);
+            last = row.row;
+            assert!(row.len() <= limits.columns && row.cells().count() == row.len());
+            let is_short = |cell: Cell<'_>| cell.text.len() <= limits.cell_length_bytes;
+            assert!(row.cells().all(is_short));
+        }
     }
 }
 
