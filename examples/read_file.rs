@@ -16,7 +16,7 @@ use rosterd::parse::check::{Checked, Checker};
 use rosterd::parse::field::Field;
 use rosterd::parse::limits::ReadLimits;
 use rosterd::parse::row::RawRow;
-use rosterd::parse::wire::Frame;
+use rosterd::parse::wire::{Decoded, Frame};
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
@@ -63,31 +63,28 @@ impl Counts {
         };
         let mut counts = Self::default();
         let mut checker = None;
-        for frame in frames {
-            match (frame, &mut checker) {
-                (Frame::Header(header), None) => {
+        let mut row = RawRow::default();
+        while let Some(decoded) = frames.next_into(&mut row) {
+            match (decoded, &mut checker) {
+                (Decoded::Frame(Frame::Header(header)), None) => {
                     checker = Checker::new(&mapping, &header, &limits).ok().map(|it| it.0);
                 }
-                (Frame::Row(row), Some(checker)) => {
-                    let mut next = checker.admit(row).unwrap_or_default();
-                    while let Some(row) = next {
-                        counts.take(checker, row);
-                        next = checker.released();
+                (Decoded::Row, Some(checker)) => {
+                    let admitted = checker.admit(&row, |checker, row| counts.take(checker, row));
+                    if admitted.is_err() {
+                        return counts;
                     }
                 }
                 _ => {}
             }
         }
         if let Some(checker) = &mut checker {
-            checker.finish();
-            while let Some(row) = checker.released() {
-                counts.take(checker, row);
-            }
+            checker.finish(|checker, row| counts.take(checker, row));
         }
         counts
     }
 
-    fn take(&mut self, checker: &Checker, row: RawRow) {
+    fn take(&mut self, checker: &mut Checker, row: &RawRow) {
         self.rows += 1;
         if matches!(checker.check(row), Checked::Refused { .. }) {
             self.refused += 1;

@@ -1,12 +1,13 @@
 //! From the frames of one file to the draft of its changes, on the blocking pool.
 
 use crate::import::Progress;
+use crate::import::reader::Frames;
 use crate::parse::check::columns::{MappedColumns, Mapping, Saved, resolve};
 use crate::parse::check::drift::Shape;
 use crate::parse::check::{Checked, Checker};
 use crate::parse::limits::ReadLimits;
 use crate::parse::row::RawRow;
-use crate::parse::wire::Frame;
+use crate::parse::wire::{Decoded, Frame};
 use crate::report::findings::Findings;
 use crate::roster::diff::{Diff, Draft};
 
@@ -27,7 +28,7 @@ pub(super) struct Reading {
 
 /// Takes every frame. `diff` knows the people of the data source already, `saved` is what the last accepted file was mapped to.
 pub(super) fn consume(
-    mut frames: impl Iterator<Item = Frame>,
+    frames: &mut Frames,
     mapping: &Mapping,
     saved: &Saved,
     limits: &ReadLimits,
@@ -40,11 +41,25 @@ pub(super) fn consume(
     let mut columns = None;
     let mut layout = None;
     let mut rows = 0;
-    for frame in frames.by_ref() {
-        match (frame, &mut checker) {
-            (Frame::Layout(found), _) => layout = Some(found),
-            (Frame::Note(note), _) => findings.push(note),
-            (Frame::Header(header), None) => {
+    let mut row = RawRow::default();
+    while let Some(decoded) = frames.next_into(&mut row) {
+        match (decoded, &mut checker) {
+            (Decoded::Row, Some(checker)) => {
+                rows += 1;
+                if rows % STRIDE == 0 {
+                    progress.inspect(|tell| tell(rows));
+                }
+                let admitted = checker.admit(&row, |checker, row| {
+                    take(row, checker, &mut diff, &mut findings);
+                });
+                if let Err(fault) = admitted {
+                    findings.push(fault);
+                    return refused(findings, columns);
+                }
+            }
+            (Decoded::Frame(Frame::Layout(found)), _) => layout = Some(found),
+            (Decoded::Frame(Frame::Note(note)), _) => findings.push(note),
+            (Decoded::Frame(Frame::Header(header)), None) => {
                 let resolved = resolve(mapping, saved, &header);
                 columns = Some(resolved.mapped());
                 match Checker::with(mapping, saved, resolved, limits) {
@@ -61,32 +76,12 @@ pub(super) fn consume(
                     }
                 }
             }
-            (Frame::Row(row), Some(checker)) => {
-                rows += 1;
-                if rows % STRIDE == 0 {
-                    progress.inspect(|tell| tell(rows));
-                }
-                let mut next = match checker.admit(row) {
-                    Ok(next) => next,
-                    Err(fault) => {
-                        findings.push(fault);
-                        return refused(findings, columns);
-                    }
-                };
-                while let Some(row) = next {
-                    take(row, checker, &mut diff, &mut findings);
-                    next = checker.released();
-                }
-            }
             // Frames come in order, or the decoder has refused them.
             _ => {}
         }
     }
     if let Some(checker) = &mut checker {
-        checker.finish();
-        while let Some(row) = checker.released() {
-            take(row, checker, &mut diff, &mut findings);
-        }
+        checker.finish(|checker, row| take(row, checker, &mut diff, &mut findings));
         findings.extend(checker.notes());
         let mapped = checker.mapped();
         if let Some(shape) = &mut shape {
@@ -119,8 +114,8 @@ fn refused(findings: Findings, columns: Option<MappedColumns>) -> Reading {
     }
 }
 
-fn take(row: RawRow, checker: &mut Checker, diff: &mut Diff, findings: &mut Findings) {
-    let verbatim = checker.verbatim(&row);
+fn take(row: &RawRow, checker: &mut Checker, diff: &mut Diff, findings: &mut Findings) {
+    let verbatim = checker.verbatim(row);
     if verbatim.is_some_and(|verbatim| diff.recognise(row.row, verbatim)) {
         return;
     }

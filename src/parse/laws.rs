@@ -193,14 +193,10 @@ fn come_to_an_end(file: &[u8], agreement: &Agreement) {
                     .map(|(made, _)| made);
             }
             Frame::Row(row) => {
-                if let Some(checker) = &mut checker {
-                    let Ok(mut next) = checker.admit(row) else {
-                        return;
-                    };
-                    while let Some(row) = next {
-                        judge(checker, row);
-                        next = checker.released();
-                    }
+                if let Some(checker) = &mut checker
+                    && checker.admit(&row, judge).is_err()
+                {
+                    return;
                 }
             }
             Frame::Refused(finding) => {
@@ -213,14 +209,11 @@ fn come_to_an_end(file: &[u8], agreement: &Agreement) {
     }
     assert!(ended, "nothing says that the file has ended");
     if let Some(checker) = &mut checker {
-        checker.finish();
-        while let Some(row) = checker.released() {
-            judge(checker, row);
-        }
+        checker.finish(judge);
     }
 }
 
-fn judge(checker: &mut Checker, row: RawRow) {
+fn judge(checker: &mut Checker, row: &RawRow) {
     match checker.check(row) {
         Checked::Record(record, _) => assert!(!record.key().is_empty()),
         Checked::Refused { findings, .. } => {

@@ -25,73 +25,142 @@ pub enum KeyOf {
     Unreadable,
 }
 
-/// A row that passed every check.
+/// A row that passed every check. It stands where the row does, because most rows are compared and forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct Record<'a> {
     /// Line or sheet row, the header being 1.
     pub row: u64,
     /// Whether the row says that the person is employed.
     pub standing: Standing,
     /// Every mapped field, an empty cell as an empty value. A field that is not here is not in the file.
-    pub fields: Values,
+    pub fields: Seen<'a>,
 }
 
-impl Record {
+impl Record<'_> {
     /// The person's key in this data source: the canonical `employee_id`.
     pub fn key(&self) -> &str {
         self.fields.value(Field::EmployeeId).unwrap_or_default()
     }
 }
 
-/// The values of one row, in ascending order of their [`Field`]: in two allocations instead of one a cell, because a first import keeps every row of
-/// the file at once.
-#[derive(Clone)]
-pub struct Values {
-    /// The fields that there are or will be; all rows of a file share them.
-    layout: Arc<[Field]>,
-    /// The row as it stands in the file, and behind it what reads otherwise than there.
-    text: String,
-    /// Where each value stands in `text`. Invariant: on character boundaries.
-    places: Vec<(u32, u32)>,
+/// The values of one row, in ascending order of their [`Field`], where they are read.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    /// The fields that there are; all rows of a file share them.
+    layout: &'a Arc<[Field]>,
+    /// The row as it stands in the file.
+    row: &'a str,
+    /// Values that read otherwise than there.
+    others: &'a str,
+    /// Where each value stands in the two, as if the second were behind the first. Invariant: on character boundaries.
+    places: &'a [(u32, u32)],
 }
 
-impl Values {
+impl<'a> Seen<'a> {
     /// Each field that has a value, with it.
-    pub fn iter(&self) -> impl Iterator<Item = (Field, &str)> {
-        self.layout
-            .iter()
-            .zip(&self.places)
-            .map(move |(field, (start, end))| {
-                let value = self.text.get(from_place(*start)..from_place(*end));
-                (*field, value.unwrap_or_default())
-            })
+    pub fn iter(&self) -> impl Iterator<Item = (Field, &'a str)> + use<'a> {
+        let Self { row, others, .. } = *self;
+        let text = move |(start, end): (u32, u32)| {
+            let (start, end) = (from_place(start), from_place(end));
+            let text = match start.checked_sub(row.len()) {
+                Some(start) if start > 0 || !others.is_empty() => {
+                    others.get(start..end.saturating_sub(row.len()))
+                }
+                _ => row.get(start..end),
+            };
+            text.unwrap_or_default()
+        };
+        let places = self.places.iter().map(move |place| text(*place));
+        self.layout.iter().copied().zip(places)
     }
 
     /// The value of a field; none if the file does not have it.
-    pub fn value(&self, wanted: Field) -> Option<&str> {
+    pub fn value(&self, wanted: Field) -> Option<&'a str> {
         self.iter()
             .find_map(|(field, value)| (field == wanted).then_some(value))
     }
 
-    /// The same in no more memory than it takes, to be kept.
-    #[must_use]
-    pub fn packed(&self) -> Self {
+    /// The same to be kept, in no more memory than it takes.
+    pub fn kept(&self) -> Values {
         let length = self.iter().map(|(_, value)| value.len()).sum();
-        let mut packed = Making::begin(self.places.len(), 0);
-        packed.others.reserve_exact(length);
-        for (slot, (_, value)) in self.iter().enumerate() {
-            packed.put(slot, value);
+        let mut text = String::with_capacity(length);
+        let place_of = |(_, value)| {
+            let start = place(text.len());
+            text.push_str(value);
+            (start, place(text.len()))
+        };
+        let places = self.iter().map(place_of).collect();
+        Values {
+            layout: Arc::clone(self.layout),
+            text,
+            places,
         }
-        packed.done(&self.layout, String::new())
     }
 }
 
-/// The values of a row that is being checked, in any order.
+impl PartialEq for Seen<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Seen<'_> {}
+
+/// Values are people's data: only the names are printed.
+impl std::fmt::Debug for Seen<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set()
+            .entries(self.iter().map(|(field, _)| field.name()))
+            .finish()
+    }
+}
+
+/// The values of a row that are kept: in two allocations instead of one a cell, because a first import keeps every row of the file at once.
+#[derive(Clone)]
+pub struct Values {
+    layout: Arc<[Field]>,
+    text: String,
+    places: Vec<(u32, u32)>,
+}
+
+impl Values {
+    /// To be read.
+    pub fn seen(&self) -> Seen<'_> {
+        Seen {
+            layout: &self.layout,
+            row: &self.text,
+            others: "",
+            places: &self.places,
+        }
+    }
+
+    /// Each field that has a value, with it.
+    pub fn iter(&self) -> impl Iterator<Item = (Field, &str)> {
+        self.seen().iter()
+    }
+}
+
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        self.seen() == other.seen()
+    }
+}
+
+impl Eq for Values {}
+
+/// Values are people's data: only the names are printed.
+impl std::fmt::Debug for Values {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.seen().fmt(f)
+    }
+}
+
+/// The values of a row that is being checked, in any order. One is used for all rows.
+#[derive(Debug, Default)]
 pub(in crate::parse) struct Making {
     places: Vec<(u32, u32)>,
-    /// Values that read otherwise than in the file.
     others: String,
-    /// Where those will stand: behind the text of the row.
+    /// Where the others will stand: behind the text of the row.
     begin: usize,
 }
 
@@ -100,12 +169,11 @@ const OPEN: (u32, u32) = (u32::MAX, 0);
 
 impl Making {
     /// No value yet, of so many in a row with a text of `length`.
-    pub(in crate::parse) fn begin(slots: usize, length: usize) -> Self {
-        Self {
-            places: vec![OPEN; slots],
-            others: String::new(),
-            begin: length,
-        }
+    pub(in crate::parse) fn begin(&mut self, slots: usize, length: usize) {
+        self.places.clear();
+        self.places.resize(slots, OPEN);
+        self.others.clear();
+        self.begin = length;
     }
 
     /// Sets the value that stands at this place in the text of the row.
@@ -128,35 +196,14 @@ impl Making {
         self.places.get(slot) == Some(&OPEN)
     }
 
-    /// The values, in the text of their row. One that was not set is empty.
-    pub(in crate::parse) fn done(self, layout: &Arc<[Field]>, mut row: String) -> Values {
-        if row.is_empty() {
-            row = self.others;
-        } else {
-            row.push_str(&self.others);
+    /// The values. One that was not set is empty.
+    pub(in crate::parse) fn seen<'a>(&'a self, layout: &'a Arc<[Field]>, row: &'a str) -> Seen<'a> {
+        Seen {
+            layout,
+            row,
+            others: &self.others,
+            places: &self.places,
         }
-        Values {
-            layout: Arc::clone(layout),
-            text: row,
-            places: self.places,
-        }
-    }
-}
-
-impl PartialEq for Values {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for Values {}
-
-/// Values are people's data: only the names are printed.
-impl std::fmt::Debug for Values {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set()
-            .entries(self.iter().map(|(field, _)| field.name()))
-            .finish()
     }
 }
 
@@ -164,10 +211,11 @@ impl std::fmt::Debug for Values {
 impl<'a, const N: usize> From<[(Field, &'a str); N]> for Values {
     fn from(fields: [(Field, &'a str); N]) -> Self {
         let layout: Arc<[Field]> = fields.iter().map(|(field, _)| *field).collect();
-        let mut making = Making::begin(N, 0);
+        let mut making = Making::default();
+        making.begin(N, 0);
         for (slot, (_, value)) in fields.into_iter().enumerate() {
             making.put(slot, value);
         }
-        making.done(&layout, String::new())
+        making.seen(&layout, "").kept()
     }
 }

@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use crate::import::reader::Ending;
 use crate::parse::finding::{Finding, code};
 use crate::parse::limits::ReadLimits;
-use crate::parse::wire::{Decoder, Frame, WireError};
+use crate::parse::row::RawRow;
+use crate::parse::wire::{Decoded, Decoder, Frame, WireError};
 
 /// The header and the rows of one file, for the blocking pool. It ends where the file ends or is refused; [`Ending`] tells which.
 #[derive(Debug)]
@@ -27,13 +28,33 @@ impl Iterator for Frames {
     type Item = Frame;
 
     fn next(&mut self) -> Option<Frame> {
+        let mut row = RawRow::default();
+        Some(match self.next_into(&mut row)? {
+            Decoded::Row => Frame::Row(row),
+            Decoded::Frame(frame) => frame,
+        })
+    }
+}
+
+impl Frames {
+    pub(super) fn new(socket: UnixStream, limits: &ReadLimits) -> Self {
+        Self {
+            decoder: Decoder::new(BufReader::with_capacity(64 * 1024, socket), limits),
+            last: None,
+        }
+    }
+
+    /// The next frame, the rows one after the other in the same memory.
+    pub fn next_into(&mut self, row: &mut RawRow) -> Option<Decoded> {
         if self.last.is_some() {
             return None;
         }
-        self.last = Some(match self.decoder.decode() {
-            Ok(Some(Frame::End { rows })) => Last::End(Ending::Complete { rows }),
-            Ok(Some(Frame::Refused(finding))) => Last::End(Ending::Refused(finding)),
-            Ok(Some(frame)) => return Some(frame),
+        self.last = Some(match self.decoder.decode_into(row) {
+            Ok(Some(Decoded::Frame(Frame::End { rows }))) => Last::End(Ending::Complete { rows }),
+            Ok(Some(Decoded::Frame(Frame::Refused(finding)))) => {
+                Last::End(Ending::Refused(finding))
+            }
+            Ok(Some(decoded)) => return Some(decoded),
             Ok(None) | Err(WireError::Pipe(_)) => Last::Cut,
             Err(WireError::Garbage(why)) => {
                 tracing::warn!(
@@ -48,15 +69,6 @@ impl Iterator for Frames {
             }
         });
         None
-    }
-}
-
-impl Frames {
-    pub(super) fn new(socket: UnixStream, limits: &ReadLimits) -> Self {
-        Self {
-            decoder: Decoder::new(BufReader::with_capacity(64 * 1024, socket), limits),
-            last: None,
-        }
     }
 
     /// What came last; none if there was more. A consumer may have stopped right behind the last row.

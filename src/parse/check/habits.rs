@@ -127,8 +127,8 @@ impl Habits {
         }
     }
 
-    /// Looks at a row. It comes back unless it has to wait, or others wait before it. The error refuses the file.
-    pub(super) fn admit(&mut self, row: RawRow, width: usize) -> Result<Option<RawRow>, Finding> {
+    /// Looks at a row. False: it has to wait, or others wait before it, and it is kept. The error refuses the file.
+    pub(super) fn admit(&mut self, row: &RawRow, width: usize) -> Result<bool, Finding> {
         // Of a ragged row nobody knows which cell is which.
         if row.len() == width {
             for learner in &mut self.learners {
@@ -170,14 +170,14 @@ impl Habits {
             }
         }
         if self.waiting.is_empty() && !self.is_waited_for() {
-            return Ok(Some(row));
+            return Ok(true);
         }
         self.waiting_bytes += row.bytes();
-        self.waiting.push_back(row);
+        self.waiting.push_back(row.clone());
         if self.waiting.len() >= WAITING || self.waiting_bytes >= WAITING_BYTES {
             self.give_up();
         }
-        Ok(self.released())
+        Ok(false)
     }
 
     /// The next row that need not wait any longer.

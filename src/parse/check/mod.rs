@@ -36,9 +36,9 @@ pub use verbatim::Verbatim;
 
 /// What became of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Checked {
+pub enum Checked<'a> {
     /// It is fine. The findings beside it are warnings, mostly none.
-    Record(Record, Vec<Finding>),
+    Record(Record<'a>, Vec<Finding>),
     /// It is not, and these are its faults.
     Refused {
         row: u64,
@@ -102,6 +102,7 @@ pub struct Checker {
     status: StatusWords,
     cell_length_bytes: usize,
     letters: Letters,
+    making: Making,
 }
 
 impl Checker {
@@ -164,6 +165,7 @@ impl Checker {
             decimal: mapping.decimal,
             status: StatusWords::new(mapping),
             cell_length_bytes: limits.cell_length_bytes,
+            making: Making::default(),
         };
         Ok((checker, findings))
     }
@@ -182,25 +184,36 @@ impl Checker {
         mapped
     }
 
-    /// Takes the next row. It comes back unless it has to wait until a later one has shown how its dates or numbers are meant; those that waited
-    /// come from [`Checker::released`]. The error refuses the file.
-    pub fn admit(&mut self, row: RawRow) -> Result<Option<RawRow>, Finding> {
+    /// Takes the next row. `take` gets it, unless it has to wait until a later one has shown how its dates or numbers are meant; and those that need not
+    /// wait any longer, in their order. The error refuses the file.
+    pub fn admit(
+        &mut self,
+        row: &RawRow,
+        mut take: impl FnMut(&mut Self, &RawRow),
+    ) -> Result<(), Finding> {
         let before = self.habits.version;
         let admitted = self.habits.admit(row, self.width)?;
         self.learn(before);
-        Ok(admitted)
+        if admitted {
+            take(self, row);
+        } else {
+            self.release(take);
+        }
+        Ok(())
     }
 
-    /// The next row that waited and need not wait any longer.
-    pub fn released(&mut self) -> Option<RawRow> {
-        self.habits.released()
-    }
-
-    /// No more rows come: whatever waits is released.
-    pub fn finish(&mut self) {
+    /// No more rows come: `take` gets all that wait.
+    pub fn finish(&mut self, take: impl FnMut(&mut Self, &RawRow)) {
         let before = self.habits.version;
         self.habits.give_up();
         self.learn(before);
+        self.release(take);
+    }
+
+    fn release(&mut self, mut take: impl FnMut(&mut Self, &RawRow)) {
+        while let Some(row) = self.habits.released() {
+            take(self, &row);
+        }
     }
 
     /// What the rows have shown, for the report.
@@ -232,20 +245,21 @@ impl Checker {
     }
 
     /// Checks a row.
-    pub fn check(&self, row: RawRow) -> Checked {
+    pub fn check<'a>(&'a mut self, row: &'a RawRow) -> Checked<'a> {
         if row.is_blank() {
             return Checked::Blank;
         }
         if row.len() != self.width {
-            return self.ragged(&row);
+            return self.ragged(row);
         }
-        let name = self.apart(&row);
+        let name = self.apart(row);
         let parts = name.as_ref().filter(|_| self.names.give_both);
         let layout = match parts {
             Some(_) => &self.layout_with_names,
             None => &self.layout,
         };
-        let mut fields = Making::begin(layout.fields.len(), row.text().len());
+        let mut fields = std::mem::take(&mut self.making);
+        fields.begin(layout.fields.len(), row.text().len());
         if let Some(name) = parts {
             fields.put(layout.slot_of(Field::FirstName), &name.first);
             fields.put(layout.slot_of(Field::LastName), &name.last);
@@ -256,7 +270,7 @@ impl Checker {
         let mut others = self.looks.len();
         if usual::is_clean(row.text()) {
             for look in &self.looks {
-                if let Some(place) = self.usual(&row, look) {
+                if let Some(place) = self.usual(row, look) {
                     is_key_read |= look.is_key;
                     fields.take(layout.slot(look.column), place);
                     others -= 1;
@@ -274,7 +288,7 @@ impl Checker {
                     None if column.at == self.names.at && self.names.must_be_apart() => {
                         Err(not_apart())
                     }
-                    _ => self.value(&row, column),
+                    _ => self.value(row, column),
                 };
                 match value {
                     Ok(value) => {
@@ -295,17 +309,18 @@ impl Checker {
                 }
             }
         }
+        self.making = fields;
         let record = Record {
             row: row.row,
             standing,
-            fields: fields.done(&layout.fields, row.text),
+            fields: self.making.seen(&layout.fields, row.text()),
         };
         if is_key_read && !is_refused {
             Checked::Record(record, findings)
         } else {
             findings.retain(|finding| finding.severity == Severity::Error);
             Checked::Refused {
-                row: record.row,
+                row: row.row,
                 key: if is_key_read {
                     KeyOf::Sure(record.key().to_owned())
                 } else {
@@ -348,7 +363,7 @@ impl Checker {
 
     /// A row with too few or too many cells: which of them is missing cannot be told, so none is believed but, for what it is worth, a key in the
     /// first column. Even that may be the first half of one that holds the delimiter; and where nothing follows it, of one that was cut off.
-    fn ragged(&self, row: &RawRow) -> Checked {
+    fn ragged(&self, row: &RawRow) -> Checked<'static> {
         let (code, remedy) = if row.len() < self.width {
             (
                 code::MISSING_CELL,

@@ -8,12 +8,19 @@ use crate::parse::check::value::Point;
 
 /// Whether nothing in these cells is, or begins as, a control character other than a tab or a line end: one look at a whole row.
 pub(super) fn is_clean(text: &str) -> bool {
-    // All bytes are looked at, without a way out, so that many are at once.
-    let odd = text.bytes().fold(0, |odd, byte| {
-        let is_low = byte < b' ' && byte != b'\t' && byte != b'\n' && byte != b'\r';
-        odd | u8::from(is_low) | u8::from(byte == 0x7f) | u8::from(byte == 0xc2)
-    });
-    odd == 0
+    let is_odd = |byte: u8| byte < b' ' || byte == 0x7f || byte == 0xc2;
+    // Tabs and line ends are rare, and telling them from the others takes as long again.
+    !any(text, is_odd)
+        || !any(text, |byte| {
+            is_odd(byte) && !matches!(byte, b'\t' | b'\n' | b'\r')
+        })
+}
+
+/// Looks at all bytes, without a way out, so that many are looked at at once.
+fn any(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
+    text.bytes()
+        .fold(0, |any, byte| any | u8::from(is_such(byte)))
+        != 0
 }
 
 /// What a byte may be at the edges of a cell and in an address, as bits: a cell is judged by a few of them at once, without a jump a byte.

@@ -24,6 +24,15 @@ pub enum WireError {
     Garbage(&'static str),
 }
 
+/// What came next.
+#[derive(Debug)]
+pub enum Decoded {
+    /// A row, where it was wanted.
+    Row,
+    /// Anything else.
+    Frame(Frame),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
     Layout,
@@ -61,24 +70,46 @@ impl<R: BufRead> Decoder<R> {
 
     /// The next frame; none after the last one.
     pub fn decode(&mut self) -> Result<Option<Frame>, WireError> {
+        let mut row = RawRow::default();
+        let frame = self.decode_into(&mut row)?;
+        Ok(frame.map(|frame| match frame {
+            Decoded::Row => Frame::Row(row),
+            Decoded::Frame(frame) => frame,
+        }))
+    }
+
+    /// The same, with the rows of a file one after the other in the same memory.
+    pub fn decode_into(&mut self, row: &mut RawRow) -> Result<Option<Decoded>, WireError> {
         if self.expected == Expected::Nothing {
             return Ok(None);
         }
-        let frame = self.take_frame();
+        let frame = self.take_frame(row);
         if !matches!(
             frame,
-            Ok(Frame::Layout(_) | Frame::Note(_) | Frame::Header(_) | Frame::Row(_))
+            Ok(Decoded::Row | Decoded::Frame(Frame::Layout(_) | Frame::Note(_) | Frame::Header(_)))
         ) {
             self.expected = Expected::Nothing;
         }
         frame.map(Some)
     }
 
-    fn take_frame(&mut self) -> Result<Frame, WireError> {
+    fn take_frame(&mut self, row: &mut RawRow) -> Result<Decoded, WireError> {
         let mut head = [0; 5];
         self.input.read_exact(&mut head).map_err(WireError::Pipe)?;
         let [tag, length @ ..] = head;
         let length = u32::from_le_bytes(length);
+        if (tag, self.expected) == (ROW, Expected::Rows) {
+            self.rows = self.rows.saturating_add(1);
+            if self.rows > self.limits.rows {
+                return Err(WireError::Garbage("more rows than allowed"));
+            }
+            self.take_row(length, row)?;
+            return Ok(Decoded::Row);
+        }
+        self.take_other(tag, length, row).map(Decoded::Frame)
+    }
+
+    fn take_other(&mut self, tag: u8, length: u32, row: &mut RawRow) -> Result<Frame, WireError> {
         match (tag, self.expected) {
             (LAYOUT, Expected::Layout) => {
                 self.take_payload(length, LAYOUT_BYTES)?;
@@ -99,19 +130,12 @@ impl<R: BufRead> Decoder<R> {
                 Ok(Frame::Note(note))
             }
             (HEADER, Expected::Header) => {
-                let row = self.take_row(length)?;
+                self.take_row(length, row)?;
                 self.expected = Expected::Rows;
                 Ok(Frame::Header(Header {
                     row: row.row,
                     labels: row.cells().map(|cell| cell.text.to_owned()).collect(),
                 }))
-            }
-            (ROW, Expected::Rows) => {
-                self.rows = self.rows.saturating_add(1);
-                if self.rows > self.limits.rows {
-                    return Err(WireError::Garbage("more rows than allowed"));
-                }
-                self.take_row(length).map(Frame::Row)
             }
             (REFUSED, _) => self.take_finding(length).map(Frame::Refused),
             (END, Expected::Rows) => {
@@ -157,25 +181,24 @@ impl<R: BufRead> Decoder<R> {
         Ok(())
     }
 
-    fn take_row(&mut self, length: u32) -> Result<RawRow, WireError> {
+    fn take_row(&mut self, length: u32, row: &mut RawRow) -> Result<(), WireError> {
         let most = self.row_bytes();
         let fits = fitting(length, most)?;
         // Nearly every row is in the buffer, whole, and need not be copied twice.
         let buffered = self.input.fill_buf().map_err(WireError::Pipe)?;
-        let row = if let Some(payload) = buffered.get(..fits) {
-            let row = row(payload, &self.limits)?;
+        if let Some(payload) = buffered.get(..fits) {
+            fill(row, payload, &self.limits)?;
             self.input.consume(fits);
-            row
         } else {
             self.take_payload(length, most)?;
-            row(&self.payload, &self.limits)?
-        };
+            fill(row, &self.payload, &self.limits)?;
+        }
         // One after the other, and small enough for any column of any database.
         if self.last_row.is_some_and(|last| row.row <= last) || row.row > u64::from(u32::MAX) {
             return Err(WireError::Garbage("rows out of order"));
         }
         self.last_row = Some(row.row);
-        Ok(row)
+        Ok(())
     }
 }
 
@@ -187,10 +210,10 @@ fn fitting(length: u32, most: usize) -> Result<usize, WireError> {
     Ok(length)
 }
 
-/// The row in a payload.
-fn row(payload: &[u8], limits: &ReadLimits) -> Result<RawRow, WireError> {
+/// Makes `row` the one in a payload.
+fn fill(row: &mut RawRow, payload: &[u8], limits: &ReadLimits) -> Result<(), WireError> {
     let mut payload = Payload(payload);
-    let row = payload.number()?;
+    row.restart(payload.number()?);
     let count = payload.length()?;
     if count > limits.columns {
         return Err(WireError::Garbage("more columns than allowed"));
@@ -199,35 +222,29 @@ fn row(payload: &[u8], limits: &ReadLimits) -> Result<RawRow, WireError> {
     if flags & !(GAPS | KINDS | WIDE) != 0 {
         return Err(WireError::Garbage("an unknown kind of row"));
     }
-    let has_gaps = flags & GAPS != 0;
-    let mut kinds = Vec::new();
+    row.has_gaps = flags & GAPS != 0;
     if flags & KINDS != 0 {
         for tag in payload.bytes(count)? {
             let kind = CellKind::from_tag(*tag);
-            kinds.push(kind.ok_or(WireError::Garbage("an unknown kind of cell"))?);
+            let kind = kind.ok_or(WireError::Garbage("an unknown kind of cell"))?;
+            row.kinds.push(kind);
         }
     }
-    let size = if flags & WIDE == 0 { 2 } else { 4 };
-    let places = payload.bytes(count.saturating_mul(size))?;
-    let mut ends = Vec::with_capacity(count);
     if flags & WIDE == 0 {
-        let (places, _) = places.as_chunks();
-        ends.extend(places.iter().map(|it| u32::from(u16::from_le_bytes(*it))));
+        let (places, _) = payload.bytes(count.saturating_mul(2))?.as_chunks();
+        let places = places.iter().map(|it| u32::from(u16::from_le_bytes(*it)));
+        row.ends.extend(places);
     } else {
-        let (places, _) = places.as_chunks();
-        ends.extend(places.iter().map(|it| u32::from_le_bytes(*it)));
+        let (places, _) = payload.bytes(count.saturating_mul(4))?.as_chunks();
+        row.ends
+            .extend(places.iter().map(|it| u32::from_le_bytes(*it)));
     }
     let text = from_utf8(payload.0).map_err(|_| WireError::Garbage("text that is not UTF-8"))?;
-    if !fit(&ends, text, has_gaps, limits.cell_length_bytes)? {
+    if !fit(&row.ends, text, row.has_gaps, limits.cell_length_bytes)? {
         return Err(WireError::Garbage("cells that do not fit their text"));
     }
-    Ok(RawRow {
-        row,
-        text: text.to_owned(),
-        ends,
-        kinds,
-        has_gaps,
-    })
+    row.text.push_str(text);
+    Ok(())
 }
 
 /// Whether cells that end there are all of the text.

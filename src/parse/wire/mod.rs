@@ -10,7 +10,7 @@ mod decoder;
 mod encoder;
 pub mod photo;
 
-pub use decoder::{Decoder, WireError};
+pub use decoder::{Decoded, Decoder, WireError};
 pub use encoder::Encoder;
 
 use crate::parse::finding::Finding;

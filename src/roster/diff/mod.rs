@@ -184,7 +184,7 @@ impl Diff {
     }
 
     /// Takes a row that passed its checks. `verbatim` is how it reads, if they found nothing to say about it.
-    pub fn record(&mut self, record: &Record, verbatim: Option<RowHash>) {
+    pub fn record(&mut self, record: &Record<'_>, verbatim: Option<RowHash>) {
         self.rows += 1;
         let hash = self.hash(record);
         let said = Said::Fields(hash);
@@ -202,7 +202,7 @@ impl Diff {
                 key: record.key().into(),
                 known,
                 hashes,
-                fields: record.fields.packed(),
+                fields: record.fields.kept(),
                 row: record.row,
                 standing: record.standing,
             }),
@@ -335,7 +335,7 @@ impl Diff {
         }
     }
 
-    fn hash(&mut self, record: &Record) -> RowHash {
+    fn hash(&mut self, record: &Record<'_>) -> RowHash {
         self.said.clear();
         self.said
             .push(u8::from(record.standing == Standing::Active));
@@ -359,7 +359,7 @@ impl Diff {
     }
 }
 
-fn fate(known: Option<Known>, record: &Record, hash: RowHash) -> Fate {
+fn fate(known: Option<Known>, record: &Record<'_>, hash: RowHash) -> Fate {
     match (known, record.standing) {
         (None, Standing::Inactive) => Fate::Skipped,
         (None, Standing::Active) => Fate::Candidate,

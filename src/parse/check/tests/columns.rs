@@ -6,22 +6,15 @@ use super::*;
 fn come_to(label: &str, cells: &[&str]) -> Result<(Vec<String>, Vec<String>), Finding> {
     let mut checker = checker(&["employee_id", label], &lenient());
     let mut values = Vec::new();
-    let mut take = |checker: &mut Checker, row: RawRow| match checker.check(row) {
+    let mut take = |checker: &mut Checker, row: &RawRow| match checker.check(row) {
         Checked::Record(record, _) => values.push(second(&record)),
         Checked::Refused { findings, .. } => values.push(findings[0].code.clone()),
         Checked::Blank => panic!("blank"),
     };
     for cell in cells {
-        let mut next = checker.admit(texts(&["1", cell]))?;
-        while let Some(row) = next {
-            take(&mut checker, row);
-            next = checker.released();
-        }
+        checker.admit(&texts(&["1", cell]), &mut take)?;
     }
-    checker.finish();
-    while let Some(row) = checker.released() {
-        take(&mut checker, row);
-    }
+    checker.finish(&mut take);
     let notes = checker.notes().into_iter().map(|note| note.message);
     Ok((values, notes.collect()))
 }
@@ -82,20 +75,28 @@ fn a_declared_point_is_taken_at_its_word() {
         ..lenient()
     };
     let mut checker = checker(&["employee_id", "salary"], &mapping);
-    let row = checker.admit(texts(&["1", "45.000"])).unwrap().unwrap();
-    match checker.check(row) {
-        Checked::Record(record, _) => assert_eq!(second(&record), "45000"),
+    let mut said = None;
+    let row = texts(&["1", "45.000"]);
+    let taken = checker.admit(&row, |checker, row| match checker.check(row) {
+        Checked::Record(record, _) => said = Some(second(&record)),
         other => panic!("{other:?}"),
-    }
+    });
+    taken.unwrap();
+    assert_eq!(said.as_deref(), Some("45000"));
 }
 
 #[test]
 fn the_same_letters_under_another_habit_are_not_the_same_row() {
     let hash = |first: &str| {
         let mut checker = checker(&["employee_id", "hire_date"], &lenient());
-        checker.admit(texts(&["1", first])).unwrap();
-        let row = checker.admit(texts(&["2", "03/04/2026"])).unwrap().unwrap();
-        checker.verbatim(&row).unwrap().hash
+        checker.admit(&texts(&["1", first]), |_, _| {}).unwrap();
+        let mut hash = None;
+        let row = texts(&["2", "03/04/2026"]);
+        let taken = checker.admit(&row, |checker, row| {
+            hash = checker.verbatim(row).map(|it| it.hash);
+        });
+        taken.unwrap();
+        hash.unwrap()
     };
     assert_eq!(hash("25/12/2026"), hash("26/11/2026"));
     assert_ne!(hash("25/12/2026"), hash("12/25/2026"));
@@ -105,7 +106,7 @@ fn the_same_letters_under_another_habit_are_not_the_same_row() {
 fn names_come_to(labels: &[&str], mapping: &Mapping, names: &[&str]) -> Vec<String> {
     let mut checker = checker(labels, mapping);
     let mut said = Vec::new();
-    let mut take = |checker: &mut Checker, row: RawRow| match checker.check(row) {
+    let mut take = |checker: &mut Checker, row: &RawRow| match checker.check(row) {
         Checked::Record(record, _) => {
             assert!(record.fields.iter().is_sorted_by_key(|(field, _)| field));
             let fields = record.fields.iter().skip(1);
@@ -117,16 +118,9 @@ fn names_come_to(labels: &[&str], mapping: &Mapping, names: &[&str]) -> Vec<Stri
     };
     for name in names {
         let cells: Vec<&str> = std::iter::once("1").chain(name.split('|')).collect();
-        let mut next = checker.admit(texts(&cells)).unwrap();
-        while let Some(row) = next {
-            take(&mut checker, row);
-            next = checker.released();
-        }
+        checker.admit(&texts(&cells), &mut take).unwrap();
     }
-    checker.finish();
-    while let Some(row) = checker.released() {
-        take(&mut checker, row);
-    }
+    checker.finish(&mut take);
     said
 }
 
@@ -240,11 +234,8 @@ fn rows_go_on_as_soon_as_it_is_settled_how_they_are_meant_and_not_at_the_end_of_
         } else {
             "03/04/2026"
         };
-        let mut next = checker.admit(texts(&["1", date, "Smith, John"])).unwrap();
-        while next.is_some() {
-            taken += 1;
-            next = checker.released();
-        }
+        let cells = texts(&["1", date, "Smith, John"]);
+        checker.admit(&cells, |_, _| taken += 1).unwrap();
         assert_eq!(taken, if row < 1_500 { 0 } else { row + 1 }, "{row}");
     }
 }
@@ -255,7 +246,9 @@ fn rows_that_wait_take_no_more_memory_than_they_may() {
     let long = "x".repeat(1 << 20);
     let waited = (0..100).take_while(|_| {
         let row = texts(&["1", "03/04/2026", &long]);
-        checker.admit(row).unwrap().is_none()
+        let mut waits = true;
+        checker.admit(&row, |_, _| waits = false).unwrap();
+        waits
     });
     assert_eq!(waited.count(), 31);
 }
@@ -276,9 +269,8 @@ fn a_required_date_that_stands_for_none_refuses_its_row() {
         required: vec![Field::EmployeeId, Field::HireDate],
         ..Mapping::default()
     };
-    let outcome =
-        checker(&["employee_id", "hire_date"], &strict).check(texts(&["1", "00.00.0000"]));
-    let Checked::Refused { findings, .. } = outcome else {
+    let mut checker = checker(&["employee_id", "hire_date"], &strict);
+    let Checked::Refused { findings, .. } = checker.check(&texts(&["1", "00.00.0000"])) else {
         panic!("taken");
     };
     assert_eq!(findings[0].code, code::REQUIRED_VALUE);

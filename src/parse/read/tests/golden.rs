@@ -123,26 +123,17 @@ fn findings(frames: Vec<Frame>) -> String {
                 let Some(checker) = &mut checker else {
                     continue;
                 };
-                let mut next = match checker.admit(row) {
-                    Ok(next) => next,
-                    Err(finding) => {
-                        found.push(finding);
-                        break;
-                    }
-                };
-                while let Some(row) = next {
-                    found.extend(judged(checker, row));
-                    next = checker.released();
+                let taken = checker.admit(&row, |it, row| found.extend(judged(it, row)));
+                if let Err(finding) = taken {
+                    found.push(finding);
+                    break;
                 }
             }
             _ => {}
         }
     }
     if let Some(mut checker) = checker {
-        checker.finish();
-        while let Some(row) = checker.released() {
-            found.extend(judged(&mut checker, row));
-        }
+        checker.finish(|it, row| found.extend(judged(it, row)));
         found.extend(checker.notes());
     }
     let mut text = String::new();
@@ -159,7 +150,7 @@ fn findings(frames: Vec<Frame>) -> String {
     text
 }
 
-fn judged(checker: &mut Checker, row: RawRow) -> Vec<Finding> {
+fn judged(checker: &mut Checker, row: &RawRow) -> Vec<Finding> {
     match checker.check(row) {
         Checked::Record(_, findings) | Checked::Refused { findings, .. } => findings,
         Checked::Blank => Vec::new(),
