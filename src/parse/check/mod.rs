@@ -30,7 +30,7 @@ use crate::parse::record::{KeyOf, Making, Record, Standing};
 use crate::parse::row::{CellKind, Header, RawRow};
 
 use cells::{Fault, Value, fault, unwrapped};
-use habits::Habits;
+use habits::{Evidence, Habits};
 use verbatim::Letters;
 pub use verbatim::Verbatim;
 
@@ -350,9 +350,9 @@ impl Checker {
             FieldKind::Email => usual::is_email(cell),
             FieldKind::Date => self.date_format.is_none() && usual::is_date(cell),
             FieldKind::Decimal => {
-                let (length, _) = usual::number(cell)?;
+                let (length, evidence) = usual::number(cell)?;
                 let point = self.decimal.or_else(|| self.habits.point(look.at));
-                let is_number = point != Some(Point::Comma) || length == cell.len();
+                let is_number = point != Some(Point::Comma) || evidence == Evidence::Silent;
                 return is_number.then_some(place.start..place.start + length);
             }
             FieldKind::Status => self.status.is_usual(cell),

@@ -60,3 +60,17 @@ fn the_usual_cell_is_seen_at_one_look() {
     let values = ["00042", "a.b@acme.example", "2026-01-31", "Köln", "30000.5"];
     assert_eq!(seen, values.map(Some));
 }
+
+#[test]
+fn a_point_where_commas_were_agreed_is_no_fraction() {
+    let mapping = Mapping {
+        decimal: Some(Point::Comma),
+        ..lenient()
+    };
+    let mut checker = checker(&["employee_id", "salary"], &mapping);
+    for text in ["1.1", "1.10"] {
+        let row = texts(&["1", text]);
+        let checked = checker.check(&row);
+        assert!(matches!(checked, Checked::Refused { .. }), "{text}");
+    }
+}
