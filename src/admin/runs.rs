@@ -25,7 +25,10 @@ pub(super) struct Arguments {
 pub(super) struct OneArguments {
     /// The run, or its delivery.
     id: String,
-    /// Print one JSON document.
+    /// Show every change, not the first ones only.
+    #[arg(long)]
+    all: bool,
+    /// Print one JSON document, with every change.
     #[arg(long)]
     json: bool,
 }
@@ -49,12 +52,14 @@ pub(super) async fn list(config: &Config, arguments: &Arguments) -> anyhow::Resu
 
 pub(super) async fn show(config: &Config, arguments: &OneArguments) -> anyhow::Result<Ending> {
     let db = open_db(config).await?;
-    let shown = changes_shown(arguments.json);
+    let shown = changes_shown(arguments.json || arguments.all);
     let Some(document) = db.run_document(&arguments.id, shown).await? else {
         return Ok(unknown(&arguments.id));
     };
     answer(&if arguments.json {
         json(&document)?
+    } else if arguments.all {
+        text::run_in_full(&document)
     } else {
         text::run(&document)
     })?;
@@ -62,8 +67,8 @@ pub(super) async fn show(config: &Config, arguments: &OneArguments) -> anyhow::R
 }
 
 /// How many changes an answer needs: a text for a person shows the first few of them.
-pub(super) fn changes_shown(json: bool) -> u32 {
-    if json { u32::MAX } else { text::SHOWN }
+pub(super) fn changes_shown(all: bool) -> u32 {
+    if all { u32::MAX } else { text::SHOWN_HELD }
 }
 
 pub(super) async fn errors(config: &Config, id: &str) -> anyhow::Result<Ending> {

@@ -5,14 +5,14 @@
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
-use super::{Db, DbError, count, from_json, to_json};
-use crate::roster::person::{Change, ChangeKind};
+use super::{Db, DbError, change, count, from_json, to_json};
+use crate::roster::person::{Change, ChangeKind, FieldChanges};
 
 /// Changes written by one statement.
 const BATCH: usize = 200;
 
 impl Db {
-    /// At most so many of what a run that waits for a person would change, and how many there are; nothing of any other run.
+    /// At most so many of what a run that waits for a person would change, who would leave first, and how many there are; nothing of any other run.
     pub(crate) async fn held_changes(
         &self,
         run: &str,
@@ -25,8 +25,9 @@ impl Db {
         .fetch_one(&self.reader)
         .await?;
         let rows = sqlx::query(
-            "SELECT h.kind, h.key, h.fields FROM held_change h JOIN import_run r ON r.id = h.run
-             WHERE h.run = ?1 AND r.outcome = 'held' ORDER BY h.position LIMIT ?2",
+            "SELECT h.kind, h.key, h.fields, p.fields AS stored FROM held_change h JOIN import_run r ON r.id = h.run
+             LEFT JOIN person p ON p.tenant = r.tenant AND p.environment = r.environment AND p.source = r.source AND p.key = h.key
+             WHERE h.run = ?1 AND r.outcome = 'held' ORDER BY h.kind <> 'leaver', h.position LIMIT ?2",
         )
         .bind(run)
         .bind(most)
@@ -35,11 +36,13 @@ impl Db {
         let changes = rows
             .iter()
             .map(|row| {
+                let fields: FieldChanges = from_json("held_change.fields", row.try_get("fields")?)?;
                 Ok(Change {
                     kind: ChangeKind::parse(row.try_get("kind")?)
                         .ok_or(DbError::Value { column: "kind" })?,
                     employee_id: row.try_get("key")?,
-                    fields: from_json("held_change.fields", row.try_get("fields")?)?,
+                    name: change::name(row.try_get("stored")?, &fields)?,
+                    fields,
                 })
             })
             .collect::<Result<_, DbError>>()?;

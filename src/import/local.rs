@@ -49,12 +49,15 @@ impl Importer {
         };
         let examined = self.examine(task, file_handle).await?;
         let changes = examined.plan.iter().flat_map(Plan::changes);
-        let changes: Vec<_> = changes
+        let mut changes: Vec<_> = changes
             .map(|mut change| {
                 change.fields = change.fields.masked();
                 change
             })
             .collect();
+        self.db
+            .name_people(tenant, environment, source, &mut changes)
+            .await?;
         let mapping = examined.columns.map(|mut columns| {
             columns.suggest();
             columns

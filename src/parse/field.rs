@@ -391,6 +391,14 @@ impl Field {
         matches!(self, Self::NationalId | Self::AnnualPay | Self::HourlyPay)
     }
 
+    /// What people call somebody by.
+    pub fn is_name(self) -> bool {
+        matches!(
+            self,
+            Self::FirstName | Self::LastName | Self::PreferredName | Self::FullName
+        )
+    }
+
     fn spec(self) -> &'static Spec {
         &SPECS[self as usize]
     }

@@ -238,6 +238,7 @@ pub(super) mod tests {
             changes: vec![Change {
                 kind: ChangeKind::Joiner,
                 employee_id: "007".to_owned(),
+                name: Some("Ada Okafor".to_owned()),
                 fields: fields.masked(),
             }],
             mapping: None,

@@ -4,12 +4,14 @@ use jiff::Timestamp;
 
 use crate::parse::check::columns::{Found, MappedColumns};
 use crate::parse::finding::Finding;
-use crate::report::run::{Outcome, Run, RunDocument};
+use crate::report::run::{Outcome, Run, RunDocument, RunKind};
 use crate::roster::diff::Counts;
 use crate::roster::person::Change;
 
 /// Findings and changes that the text shows before it says how many more there are.
 pub const SHOWN: u32 = 20;
+/// Changes of a run that waits for a person: whoever decides wants to know who would go.
+pub const SHOWN_HELD: u32 = 100;
 /// Characters of a header up to which the words behind it stand below each other.
 const WIDEST: usize = 40;
 
@@ -37,40 +39,63 @@ pub fn runs(runs: &[Run]) -> String {
                 .map_or_else(|| "-".to_owned(), |at| format!("{at:.0}")),
             format!("{}/{}", run.tenant, run.environment),
             run.source.clone(),
-            run.outcome.as_str().to_owned(),
+            match run.kind {
+                RunKind::Delivery => run.outcome.as_str().to_owned(),
+                kind => format!("{} ({})", run.outcome.as_str(), kind.as_str()),
+            },
             run.counts.joiners.to_string(),
             run.counts.movers.to_string(),
             run.counts.leavers.to_string(),
             run.counts.refused_rows.to_string(),
         ]
     }));
-    let failed = runs.iter().filter_map(|run| {
+    let waiting = runs.iter().filter_map(|run| {
         let (reason, id) = (
             run.reason.as_deref().unwrap_or_default(),
             run.id.as_deref()?,
         );
-        Some(format!("{id} failed: {reason} {}", remedy(run)?))
+        let state = match run.outcome {
+            Outcome::Held => "waits for a person",
+            _ => "failed",
+        };
+        Some(format!("{id} {state}: {reason} {}", remedy(run)?))
     });
-    table(&lines) + &text(&failed.collect::<Vec<_>>())
+    table(&lines) + &text(&waiting.collect::<Vec<_>>())
 }
 
-/// What to do about a run that has failed on our side.
+/// What to do about a run that waits for somebody.
 fn remedy(run: &Run) -> Option<String> {
-    let id = run
-        .id
-        .as_deref()
-        .filter(|_| run.outcome == Outcome::Failed)?;
-    Some(format!("Mend that, then run `rosterd retry {id}`."))
+    let id = run.id.as_deref()?;
+    match run.outcome {
+        Outcome::Failed => Some(format!("Mend that, then run `rosterd retry {id}`.")),
+        Outcome::Held => Some(format!(
+            "Look at it with `rosterd run {id}`, then `rosterd approve {id}` or `rosterd reject {id}`."
+        )),
+        _ => None,
+    }
 }
 
-/// One run in full.
+/// One run, with its first findings and changes.
 pub fn run(document: &RunDocument) -> String {
+    let shown = match document.run.outcome {
+        Outcome::Held => SHOWN_HELD,
+        _ => SHOWN,
+    };
+    showing(document, shown)
+}
+
+/// One run, with all of its changes that are in the document.
+pub fn run_in_full(document: &RunDocument) -> String {
+    showing(document, u32::MAX)
+}
+
+fn showing(document: &RunDocument, most_changes: u32) -> String {
     let mut lines = document.mapping.as_ref().map(mapping).unwrap_or_default();
     let findings = document.findings_total.max(document.findings.len() as u64);
     if findings > 0 {
         lines.push(format!("\nFindings: {findings}"));
         lines.extend(document.findings.iter().take(SHOWN as usize).map(finding));
-        lines.extend(rest(findings));
+        lines.extend(rest(findings, SHOWN, "--json shows what is kept"));
     }
     if !document.changes.is_empty() {
         let title = match document.run.outcome {
@@ -79,8 +104,13 @@ pub fn run(document: &RunDocument) -> String {
         };
         let changes = document.changes_total.max(document.changes.len() as u64);
         lines.push(format!("\n{title}: {changes}"));
-        lines.extend(document.changes.iter().take(SHOWN as usize).map(change));
-        lines.extend(rest(changes));
+        let shown = document.changes.iter().take(most_changes as usize);
+        lines.extend(shown.map(change));
+        let how = match &document.run.id {
+            Some(id) => format!("`rosterd run {id} --all` shows them"),
+            None => "--json shows them".to_owned(),
+        };
+        lines.extend(rest(changes, most_changes, &how));
     }
     summary(&document.run) + &text(&lines)
 }
@@ -130,6 +160,7 @@ pub fn summary(run: &Run) -> String {
     let time = |at: Option<Timestamp>| at.map(|at| format!("{at:.0}"));
     let lines = [
         ("run", run.id.clone()),
+        ("kind", kind(run)),
         ("file", run.file_name.clone()),
         ("tenant", Some(place)),
         ("outcome", Some(outcome)),
@@ -148,6 +179,18 @@ pub fn summary(run: &Run) -> String {
             .map(|(name, value)| format!("{name:<9} {value}"))
             .collect::<Vec<_>>(),
     )
+}
+
+/// Of what it is a run, where it is not of a file that has come in by itself.
+fn kind(run: &Run) -> Option<String> {
+    let about = run.about.as_deref();
+    let by = run.asked_by.as_deref();
+    (run.kind != RunKind::Delivery).then(|| {
+        let about = about.map(|about| format!(" of {about}"));
+        let by = by.map(|by| format!(", asked for by {by}"));
+        let [about, by] = [about, by].map(Option::unwrap_or_default);
+        format!("{}{about}{by}", run.kind.as_str())
+    })
 }
 
 fn people(counts: &Counts) -> String {
@@ -186,21 +229,27 @@ fn finding(finding: &Finding) -> String {
     format!("  {severity:<7} {place}: {message} {remedy}")
 }
 
-fn change(change: &Change) -> String {
+/// Who it is about, and which fields change.
+pub fn change(change: &Change) -> String {
     let fields: Vec<_> = change
         .fields
         .iter()
         .map(|(field, _)| field.name())
         .collect();
-    let (kind, fields) = (change.kind.as_str(), fields.join(", "));
-    format!("  {kind:<7} {}  {fields}", change.employee_id)
-        .trim_end()
-        .to_owned()
+    let kind = change.kind.as_str();
+    let name = change.name.as_deref().unwrap_or_default();
+    let fields = match fields.as_slice() {
+        [] => String::new(),
+        fields => format!("({})", fields.join(", ")),
+    };
+    let words = [change.employee_id.as_str(), name, &fields];
+    let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("  {kind:<7} {}", words.join("  "))
 }
 
-fn rest(all: u64) -> Option<String> {
-    let more = all.checked_sub(u64::from(SHOWN)).filter(|more| *more > 0)?;
-    Some(format!("  … and {more} more (--json shows what is kept)"))
+fn rest(all: u64, shown: u32, how: &str) -> Option<String> {
+    let more = all.checked_sub(u64::from(shown)).filter(|more| *more > 0)?;
+    Some(format!("  … and {more} more ({how})"))
 }
 
 /// The lines, each ended, without characters that would steer a terminal.
@@ -217,6 +266,11 @@ pub fn text(lines: &[String]) -> String {
         }
     };
     ended.chars().map(printable).collect()
+}
+
+/// One line, without characters that would steer a terminal, to be ended by whoever prints it.
+pub fn line(line: &str) -> String {
+    text(&[line.to_owned()]).trim_end().to_owned()
 }
 
 /// Columns as wide as their widest cell, two blanks between them.

@@ -1,6 +1,6 @@
 //! Pure. A person as the roster holds one, and what can happen to a person.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::ser::SerializeMap as _;
@@ -72,6 +72,26 @@ impl Fields {
     /// A field's value.
     pub fn value(&self, field: Field) -> Option<&str> {
         self.0.get(&field).map(String::as_str)
+    }
+
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What people call the person, as far as these fields tell.
+    pub fn name(&self) -> Option<String> {
+        if let Some(full) = self.value(Field::FullName) {
+            return Some(full.to_owned());
+        }
+        let first = self
+            .value(Field::PreferredName)
+            .or(self.value(Field::FirstName));
+        let parts: Vec<&str> = [first, self.value(Field::LastName)]
+            .into_iter()
+            .flatten()
+            .collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
     }
 }
 
@@ -169,6 +189,37 @@ impl FieldChanges {
         }
     }
 
+    /// What lies between two states of one person.
+    pub fn between(before: &Fields, after: &Fields) -> Self {
+        let named: BTreeSet<Field> = before.0.keys().chain(after.0.keys()).copied().collect();
+        let mut changes = Self::default();
+        for field in named {
+            changes.note(before, field, after.value(field).unwrap_or_default());
+        }
+        changes
+    }
+
+    /// The way back.
+    #[must_use]
+    pub fn reversed(mut self) -> Self {
+        for (_, step) in &mut self.0 {
+            std::mem::swap(&mut step.from, &mut step.to);
+        }
+        self
+    }
+
+    /// Brings `fields` from after to before; nothing, and nothing is done, when they are not what they would be after.
+    pub fn revert(&self, fields: &mut Fields) -> Option<()> {
+        let fit = |(field, step): &(Field, Step)| fields.value(*field) == step.to.as_deref();
+        if !self.0.iter().all(fit) {
+            return None;
+        }
+        for (field, step) in &self.0 {
+            fields.set(*field, step.from.as_deref().unwrap_or_default());
+        }
+        Some(())
+    }
+
     /// Brings `fields` from before to after.
     pub fn apply(&self, fields: &mut Fields) {
         for (field, step) in &self.0 {
@@ -241,6 +292,8 @@ pub struct Change {
     pub kind: ChangeKind,
     /// The person's key in the data source.
     pub employee_id: String,
+    /// What people call the person, as far as it is known.
+    pub name: Option<String>,
     pub fields: FieldChanges,
 }
 

@@ -63,16 +63,20 @@ impl Plan {
         let joiners = self.joiners.iter().map(|candidate| Change {
             kind: ChangeKind::Joiner,
             employee_id: candidate.key.to_string(),
+            name: candidate.name(),
             fields: candidate.all_new(),
         });
         let revised = self.revised.iter().map(|revised| Change {
             kind: revised.kind,
             employee_id: revised.key.to_string(),
+            name: revised.fields.name(),
             fields: revised.changes.clone(),
         });
         let absent = self.absent.iter().map(|(key, _)| Change {
             kind: ChangeKind::Leaver,
             employee_id: key.to_string(),
+            // Nothing else of them was read.
+            name: None,
             fields: FieldChanges::default(),
         });
         joiners.chain(revised).chain(absent)

@@ -246,7 +246,7 @@ async fn a_file_becomes_a_roster_and_the_next_one_its_changes() {
     assert_eq!(
         serde_json::to_value(moved).unwrap(),
         serde_json::json!({
-            "kind": "mover", "employee_id": "005",
+            "kind": "mover", "employee_id": "005", "name": null,
             "fields": {"city": {"from": "Ulm", "to": "Bonn"}, "annual_pay": {"from": "***", "to": "***"}}
         })
     );

@@ -45,7 +45,8 @@ impl Counts {
         self.joiners > 0 || self.movers > 0 || self.leavers > 0
     }
 
-    pub(super) fn count(&mut self, kind: ChangeKind) {
+    /// Takes a change.
+    pub fn count(&mut self, kind: ChangeKind) {
         match kind {
             ChangeKind::Joiner | ChangeKind::Rehire => self.joiners += 1,
             ChangeKind::Mover => self.movers += 1,
@@ -384,6 +385,15 @@ impl Candidate {
             (Some(Employment::Employed), Standing::Inactive) => Some(ChangeKind::Leaver),
             (Some(_), _) => None,
         }
+    }
+
+    /// What the row calls its person.
+    pub fn name(&self) -> Option<String> {
+        let mut fields = Fields::default();
+        for (field, value) in self.fields.iter().filter(|(field, _)| field.is_name()) {
+            fields.set(field, value);
+        }
+        fields.name()
     }
 
     /// The change of somebody of whom nothing is stored.
