@@ -6,18 +6,24 @@
 mod backup;
 mod bans;
 mod check;
+mod diff;
 mod explain_login;
 mod hash_password;
 mod import;
 mod logins;
+mod pause;
+mod person;
 mod photos;
 mod reload;
+mod rerun;
 mod restore;
 mod retry;
 mod roster;
 mod runs;
 mod template;
+mod undo;
 mod verdict;
+mod who;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -78,6 +84,16 @@ enum Command {
         /// The run, or its delivery.
         id: String,
     },
+    /// Import an archived delivery once more, as a new one.
+    Rerun(rerun::Arguments),
+    /// Take an applied run back by a new one, and pause its data source.
+    Undo(undo::Arguments),
+    /// Let each file of a data source wait for a person.
+    Pause(pause::Arguments),
+    /// Let the files of a paused data source in again.
+    Resume(pause::Arguments),
+    /// Show what lies between two runs of a data source, person by person.
+    Diff(diff::Arguments),
     /// List the logins: from where, with which passwords and keys, and when each was last used.
     Logins(logins::Arguments),
     /// Say step by step whether someone would be let in now, and if not, why and what to do.
@@ -85,8 +101,10 @@ enum Command {
     /// It goes by the configuration files and by the same judgement as a login itself, and asks a running daemon for open sessions and bans. Nothing is
     /// counted, delayed or banned by asking. Ends with 0 if the login would be let in, and with 1 if not.
     ExplainLogin(explain_login::Arguments),
-    /// Print who is employed.
+    /// Print who is employed, or who was on a day.
     Roster(roster::Arguments),
+    /// Show one person: what is stored, how it came to be, and whom they belong to.
+    Person(person::Arguments),
     /// Say whose photo is which, or what the tenant would be told of local photos.
     ///
     /// Without FILE: the photos in the mailbox and the people they belong to, as both are now. With FILE: each photo is looked at as a pushed one is, and
@@ -176,6 +194,12 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
             Command::Approve(arguments) => verdict::approve(config, &arguments).await,
             Command::Reject(arguments) => verdict::reject(config, &arguments).await,
             Command::Retry { id } => retry::run(config, &id).await,
+            Command::Rerun(arguments) => rerun::run(config, &arguments).await,
+            Command::Undo(arguments) => undo::run(config, &arguments).await,
+            Command::Pause(arguments) => pause::pause(config, &arguments).await,
+            Command::Resume(arguments) => pause::resume(config, &arguments).await,
+            Command::Diff(arguments) => diff::run(&config, &arguments).await,
+            Command::Person(arguments) => person::run(&config, &arguments).await,
             Command::Roster(arguments) => roster::run(&config, &arguments).await,
             Command::Photos(arguments) => photos::run(&config, &arguments).await,
             Command::Logins(arguments) => logins::run(&config, &arguments).await,

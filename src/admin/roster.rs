@@ -1,10 +1,12 @@
-//! `rosterd roster`: who is employed, page by page, so that a big roster needs no big memory.
+//! `rosterd roster`: who is employed, or was on a day, page by page, so that a big roster needs no big memory.
 
 use clap::{Args, ValueEnum};
+use jiff::civil::Date;
 
 use super::{Ending, Place, answer, complain, open_db};
 use crate::config::Config;
-use crate::report::roster;
+use crate::db::PastPage;
+use crate::report::roster::{self, Line};
 
 const PAGE: u32 = 1_000;
 
@@ -12,6 +14,9 @@ const PAGE: u32 = 1_000;
 pub(super) struct Arguments {
     #[command(flatten)]
     place: Place,
+    /// The roster as it was at the end of that day, in the tenant's time zone.
+    #[arg(long, value_name = "DATE")]
+    as_of: Option<Date>,
     /// Those who have left, too.
     #[arg(long)]
     all: bool,
@@ -35,39 +40,85 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
         return Ok(Ending::Not);
     };
     let db = open_db(config).await?;
-    let mut after = None;
-    let mut is_first = true;
-    match arguments.format {
-        Format::Csv => answer(&String::from_utf8(roster::csv_header())?)?,
-        Format::Json => answer("{\"people\":[")?,
-    }
-    loop {
-        let page = db
-            .roster_page(
-                &tenant.id,
-                arguments.place.environment,
-                arguments.all,
-                after.as_ref(),
-                PAGE,
-            )
-            .await?;
-        match arguments.format {
-            Format::Csv => answer(&String::from_utf8(roster::csv_lines(&page))?)?,
-            Format::Json => {
-                for line in &page {
-                    let comma = if is_first { "\n" } else { ",\n" };
-                    answer(&format!("{comma}{}", serde_json::to_string(line)?))?;
-                    is_first = false;
-                }
+    let place = (&tenant.id, arguments.place.environment);
+    let mut printer = Printer::new(arguments.format);
+    let Some(day) = arguments.as_of else {
+        printer.begin()?;
+        let mut after: Option<Line> = None;
+        loop {
+            let page = db
+                .roster_page(place.0, place.1, arguments.all, after.as_ref(), PAGE)
+                .await?;
+            printer.print(&page)?;
+            match page.into_iter().last() {
+                Some(last) => after = Some(last),
+                None => break,
             }
         }
-        match page.into_iter().last() {
-            Some(last) => after = Some(last),
-            None => break,
+        return printer.end();
+    };
+    let next = day.tomorrow()?;
+    let end = next.to_zoned(tenant.time_zone.clone())?.timestamp();
+    if let Some(emptied) = db.emptied_through(place.0, place.1).await?
+        && emptied >= end
+    {
+        complain(&format!(
+            "rosterd: what was changed up to {emptied:.0} is not kept any more (retention), so the first day that can be told is {}",
+            tenant.day(emptied)
+        ));
+        return Ok(Ending::Not);
+    }
+    printer.begin()?;
+    let mut page = PastPage::default();
+    while let Some(next) = db
+        .past_roster_page(place, arguments.all, end, &page)
+        .await?
+    {
+        printer.print(&next.lines)?;
+        page = next;
+    }
+    printer.end()
+}
+
+/// Prints a roster page by page.
+struct Printer {
+    format: Format,
+    is_first: bool,
+}
+
+impl Printer {
+    fn new(format: Format) -> Self {
+        Self {
+            format,
+            is_first: true,
         }
     }
-    if arguments.format == Format::Json {
-        answer("\n]}\n")?;
+
+    fn begin(&self) -> anyhow::Result<()> {
+        match self.format {
+            Format::Csv => answer(&String::from_utf8(roster::csv_header())?)?,
+            Format::Json => answer("{\"people\":[")?,
+        }
+        Ok(())
     }
-    Ok(Ending::Done)
+
+    fn print(&mut self, lines: &[Line]) -> anyhow::Result<()> {
+        if self.format == Format::Csv {
+            answer(&String::from_utf8(roster::csv_lines(lines))?)?;
+            return Ok(());
+        }
+        for line in lines {
+            let comma = if self.is_first { "\n" } else { ",\n" };
+            answer(&format!("{comma}{}", serde_json::to_string(line)?))?;
+            self.is_first = false;
+        }
+        Ok(())
+    }
+
+    fn end(self) -> anyhow::Result<Ending> {
+        if self.format == Format::Json {
+            answer("\n]}\n")?;
+        }
+        Ok(Ending::Done)
+    }
 }

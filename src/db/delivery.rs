@@ -73,6 +73,36 @@ pub(super) const PHOTO_DELIVERIES: &str = "SELECT seq, id, file_name, sha256, re
 impl Db {
     /// Records a delivery, the look of its file, and for data its run and job: all in one transaction, once per id.
     pub async fn record_delivery(&self, delivery: &NewDelivery) -> Result<Recorded, DbError> {
+        self.record(delivery, None).await
+    }
+
+    /// The same of a delivery that somebody wants imported once more, the archived copy of which is `delivery`.
+    pub async fn record_rerun(
+        &self,
+        delivery: &NewDelivery,
+        of: &DeliveryId,
+        asked_by: &str,
+    ) -> Result<Recorded, DbError> {
+        self.record(delivery, Some((of, asked_by))).await
+    }
+
+    /// A later delivery of the same data source that has come to a verdict about the roster.
+    pub async fn judged_since(&self, delivery: &DeliveryId) -> Result<Option<String>, DbError> {
+        Ok(sqlx::query_scalar(
+            "SELECT n.id FROM delivery d JOIN delivery n ON n.tenant = d.tenant AND n.environment = d.environment AND n.kind = 'data' AND n.source = d.source
+             JOIN import_run r ON r.delivery_seq = n.seq
+             WHERE d.id = ?1 AND n.seq > d.seq AND r.outcome IN ('applied', 'no_change', 'held') ORDER BY n.seq DESC LIMIT 1",
+        )
+        .bind(delivery.as_str())
+        .fetch_optional(&self.reader)
+        .await?)
+    }
+
+    async fn record(
+        &self,
+        delivery: &NewDelivery,
+        again: Option<(&DeliveryId, &str)>,
+    ) -> Result<Recorded, DbError> {
         let received = stamp(delivery.received_at);
         let (source, mode, format, width, height) = match &delivery.kind {
             NewKind::Data { source, mode } => {
@@ -122,13 +152,16 @@ impl Db {
         if let NewKind::Data { source, mode } = &delivery.kind {
             pass(Point::RunRow).await?;
             sqlx::query(
-                "INSERT INTO import_run (id, delivery_seq, tenant, environment, source, outcome) VALUES (?1, ?2, ?3, ?4, ?5, 'queued')",
+                "INSERT INTO import_run (id, delivery_seq, tenant, environment, source, kind, about, asked_by, outcome)
+                 VALUES (?1, ?2, ?3, ?4, ?5, iif(?6 IS NULL, 'delivery', 'rerun'), ?6, ?7, 'queued')",
             )
             .bind(uuid::Uuid::now_v7().to_string())
             .bind(seq)
             .bind(delivery.tenant.as_str())
             .bind(delivery.environment.as_str())
             .bind(source)
+            .bind(again.map(|(of, _)| of.as_str()))
+            .bind(again.map(|(_, asked_by)| asked_by))
             .execute(&mut *transaction)
             .await?;
             pass(Point::JobRow).await?;

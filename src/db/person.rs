@@ -127,7 +127,8 @@ impl Db {
             .collect()
     }
 
-    /// The next lines of a roster after `after`, at most `limit`, by data source and key. With `everyone`, also those who have left.
+    /// The next lines of a roster after `after`, at most `limit`, by data source and key. With `everyone`, also those who have left; of somebody whose
+    /// joining was taken back there is nothing to be listed.
     pub async fn roster_page(
         &self,
         tenant: &TenantId,
@@ -140,7 +141,7 @@ impl Db {
             "SELECT p.source, p.key, p.standing, p.fields, p.standing = 'left' AND coalesce((
                  SELECT c.fields = '{}' FROM change c WHERE c.person = p.id AND c.kind = 'leaver' ORDER BY c.id DESC LIMIT 1), 0) AS absent
              FROM person p
-             WHERE p.tenant = ?1 AND p.environment = ?2 AND (?3 OR p.standing = 'employed') AND (p.source, p.key) > (?4, ?5)
+             WHERE p.tenant = ?1 AND p.environment = ?2 AND (?3 AND p.fields <> '{}' OR p.standing = 'employed') AND (p.source, p.key) > (?4, ?5)
              ORDER BY p.source, p.key LIMIT ?6",
         )
         .bind(tenant.as_str())

@@ -53,13 +53,8 @@ impl Db {
 
     /// The run with this id, or the run of the delivery with this id.
     pub async fn run(&self, id: &str) -> Result<Option<Run>, DbError> {
-        let row = sqlx::query(select_run!(
-            "WHERE r.id = ?1 OR r.delivery_seq = (SELECT seq FROM delivery WHERE id = ?1)"
-        ))
-        .bind(id)
-        .fetch_optional(&self.reader)
-        .await?;
-        row.as_ref().map(run).transpose()
+        let mut connection = self.reader.acquire().await?;
+        find(&mut connection, id).await
     }
 
     /// The same with findings and at most so many changes, pay and national ids masked. Of a held run these are the changes that it would make.
@@ -300,13 +295,12 @@ pub(super) async fn judge(
     .bind(stored(skipped))
     .bind(stored(collapsed))
     .bind(stored(judged.findings))
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    if written.rows_affected() == 1 {
-        Ok(())
-    } else {
-        Err(DbError::LeaseLost)
+    if written.rows_affected() != 1 {
+        return Err(DbError::LeaseLost);
     }
+    Ok(())
 }
 
 /// A run that is of no delivery: it is over when it is written, and no tenant finds it in `/errors`.
@@ -324,6 +318,36 @@ pub(super) struct OwnRun<'a> {
     /// Of the roster that it was worked out for.
     pub(super) roster_version: u64,
     pub(super) counts: Counts,
+}
+
+/// The run with this id, or the run of the delivery with this id, as a transaction sees it.
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    id: &str,
+) -> Result<Option<Run>, DbError> {
+    let row = sqlx::query(select_run!(
+        "WHERE r.id = ?1 OR r.delivery_seq = (SELECT seq FROM delivery WHERE id = ?1)"
+    ))
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(run).transpose()
+}
+
+/// Notes how many people such a run is about, where that is known at its end.
+pub(super) async fn count_people(
+    connection: &mut SqliteConnection,
+    id: &str,
+    counts: Counts,
+) -> Result<(), DbError> {
+    sqlx::query("UPDATE import_run SET joiners = ?2, movers = ?3, leavers = ?4 WHERE id = ?1")
+        .bind(id)
+        .bind(stored(counts.joiners))
+        .bind(stored(counts.movers))
+        .bind(stored(counts.leavers))
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Writes such a run, in the transaction of what it does, and returns its id. To be called before people and changes name it.

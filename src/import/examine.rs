@@ -125,7 +125,15 @@ impl Importer {
         }
         let removal = draft.removal;
         let plan = self.resolve(draft).await?;
-        let objections = [task.source.safeguard.objection(removal), moved];
+        let pause = self
+            .db
+            .pause(task.tenant, task.environment, &task.source.name)
+            .await?;
+        // Who sends what is there already changes nothing, and need not wait.
+        let paused = pause
+            .filter(|_| plan.counts.any_change())
+            .map(|pause| pause.reason());
+        let objections = [paused, task.source.safeguard.objection(removal), moved];
         let objections: Vec<String> = objections.into_iter().flatten().collect();
         let objection = (!objections.is_empty()).then(|| objections.join(". "));
         let (outcome, reason) = judge(task, &plan.counts, objection, &mapping, roster_version);
@@ -225,17 +233,23 @@ fn judge(
         let reason = "Every row of the file was refused, so nothing was changed.";
         return (Outcome::Refused, Some(reason.to_owned()));
     }
-    let approved = task.approval.is_some_and(|approval| {
-        approval.mapping == mapping && approval.roster_version == roster_version
+    let outdated = task.approval.is_some_and(|approval| {
+        approval.mapping != mapping || approval.roster_version != roster_version
     });
-    if !approved && let Some(objection) = objection {
-        let reason = match task.approval {
-            None => format!("{objection}."),
-            Some(_) => format!(
-                "{objection}. The approval does not count any more, because roster or mapping have changed since."
-            ),
-        };
-        return (Outcome::Held, Some(reason));
+    let objection = match (task.approval, objection) {
+        (None, objection) => objection,
+        // Also where nothing else speaks against it any more: somebody has seen what it would have done then, and may think otherwise of this.
+        (Some(_), objection) if outdated && (objection.is_some() || counts.any_change()) => {
+            let outdated = "The approval does not count any more, because roster or mapping have changed since: this is what it would do now";
+            Some(objection.map_or_else(
+                || outdated.to_owned(),
+                |objection| format!("{objection}. {outdated}"),
+            ))
+        }
+        (Some(_), _) => None,
+    };
+    if let Some(objection) = objection {
+        return (Outcome::Held, Some(format!("{objection}.")));
     }
     if counts.any_change() {
         (Outcome::Applied, None)

@@ -164,7 +164,7 @@ fn name_of(file: &Path) -> String {
 }
 
 /// Copies `from` to the new file `to`, which survives a power loss when this returns.
-fn archive(from: &Path, folder: &Path, to: &Path) -> io::Result<Content> {
+pub(super) fn archive(from: &Path, folder: &Path, to: &Path) -> io::Result<Content> {
     let from = File::open(from)?;
     fs::DirBuilder::new()
         .recursive(true)

@@ -3,6 +3,7 @@
 //! A run reads the archived copy in a child process, checks and diffs the rows on the blocking pool, asks the safeguard, and writes the verdict in
 //! one transaction. A fault of their file is a verdict; a fault of ours is an [`ImportError`], and the job is tried again.
 
+mod again;
 mod child;
 mod examine;
 mod local;

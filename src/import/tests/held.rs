@@ -235,7 +235,11 @@ async fn an_error_file_does_not_outlive_the_outcome_that_it_is_about() {
     source.mapping.columns = columns
         .map(|(field, label)| (field, label.to_owned()))
         .into();
-    bench.db().approve_run(&held.id.unwrap()).await.unwrap();
+    let id = held.id.unwrap();
+    bench.db().approve_run(&id).await.unwrap();
+    let again = importer.run_to_end(&bench.me, &delivery).await.unwrap();
+    assert_eq!(again.outcome, Outcome::Held, "that was shown otherwise");
+    bench.db().approve_run(&id).await.unwrap();
     let applied = importer.run_to_end(&bench.me, &delivery).await.unwrap();
     assert_eq!(applied.outcome, Outcome::Applied, "{applied:?}");
     assert_eq!(

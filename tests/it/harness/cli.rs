@@ -55,8 +55,9 @@ impl Run {
         self.text("tenant")
     }
 
+    /// Empty for a run that is of no delivery.
     pub(crate) fn delivery(&self) -> &str {
-        self.text("delivery")
+        self.0["delivery"].as_str().unwrap_or_default()
     }
 
     /// Whether nothing more happens to it by itself.
