@@ -7,11 +7,11 @@
 //! archive while hashing it, and records a delivery together with a job. [`queue`] hands the job to [`import`], which drives the
 //! pure core: [`parse`] (bytes to records, in a child process with limits), [`roster`] (records and the current roster to joiners, movers
 //! and leavers) and [`report`] (outcome to error file and receipt). [`photos`] looks at each photo in such a child too, finds out whose it is, and has
-//! a report for each batch of them. [`db`] holds all SQL, [`backup`] copies all there is and brings it back.
+//! a report for each batch of them. [`notice`] tells whoever decides of runs that wait for a person. [`db`] holds all SQL, [`backup`] copies all there is and brings it back.
 //! [`admin`] is the command line, [`web`] what ops look at, and [`daemon`] puts everything together and, on a reload, replaces what is in
 //! force ([`live`]).
 //!
-//! Which way imports point: an edge stage (listen, mailbox, intake, queue, import, photos) may use what an earlier one made, never a later one. They
+//! Which way imports point: an edge stage (listen, mailbox, intake, queue, import, photos, notice) may use what an earlier one made, never a later one. They
 //! hand over through a directory or a table, so each can be killed and restarted alone. The core (parse, roster, report) imports only the core.
 
 pub mod admin;
@@ -26,6 +26,7 @@ pub mod intake;
 pub mod queue;
 
 pub mod import;
+pub mod notice;
 pub mod parse;
 pub mod photos;
 pub mod report;

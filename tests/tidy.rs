@@ -313,7 +313,13 @@ fn no_stage_imports_a_later_one() {
         ),
         ("queue", &["listen", "import", "photos", "admin", "web"]),
         ("import", &["listen", "photos", "admin", "web"]),
-        ("photos", &["listen", "admin", "web"]),
+        ("photos", &["listen", "notice", "admin", "web"]),
+        (
+            "notice",
+            &[
+                "listen", "intake", "queue", "import", "photos", "admin", "web",
+            ],
+        ),
         (
             "db",
             &[
@@ -351,8 +357,9 @@ fn no_stage_imports_a_later_one() {
 #[test]
 fn one_foreign_crate_has_one_home() {
     let homes = [
-        ("rustls", &["listen/tls", "listen/ftps/"][..]),
-        ("tokio_rustls", &["listen/tls", "listen/ftps/"]),
+        ("rustls", &["listen/tls", "listen/ftps/", "notice/"][..]),
+        ("tokio_rustls", &["listen/tls", "listen/ftps/", "notice/"]),
+        ("hmac", &["notice/"]),
         ("rcgen", &["listen/tls"]),
         ("russh", &["listen/sftp/", "listen/host_key.rs"]),
         ("notify", &["intake/watch.rs"]),

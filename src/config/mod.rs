@@ -9,6 +9,7 @@ mod document;
 mod fingerprint;
 mod limits;
 mod login;
+mod notice;
 mod outline;
 mod pgp;
 mod photos;
@@ -32,6 +33,7 @@ pub use document::Problem;
 pub use fingerprint::Fingerprint;
 pub use limits::Limits;
 pub use login::{AllowFrom, AuthorizedKey, Credential, CredentialKind, DataFrom, Login, Password};
+pub use notice::{Notice, Webhook};
 pub use outline::{Aspect, outline};
 pub use photos::Photos;
 pub use proxy_protocol::ProxyProtocol;
@@ -58,6 +60,8 @@ pub struct Config {
     pub log: Log,
     pub limits: Limits,
     pub retention: Retention,
+    /// None: nobody is told but by the log.
+    pub notice: Option<Notice>,
     pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
     /// Which tenant has a user, and as which of its logins.
     users: HashMap<String, (TenantId, usize)>,
@@ -148,6 +152,8 @@ impl Config {
             .unwrap_or_default();
         let retention_section = root.section("retention");
         let retention = Retention::read(retention_section.as_ref());
+        let notice_section = root.section("notice");
+        let notice = notice_section.as_ref().and_then(Notice::read);
         for section in [
             server_section,
             database_section,
@@ -159,6 +165,7 @@ impl Config {
             log_section,
             limits_section,
             retention_section,
+            notice_section,
         ] {
             section.map(Section::finish).unwrap_or_default();
         }
@@ -173,6 +180,7 @@ impl Config {
             log,
             limits,
             retention,
+            notice,
             users: users(&tenants),
             tenants,
         });
@@ -268,6 +276,7 @@ impl Config {
             log: Log::read(None),
             limits: Limits::default(),
             retention: Retention::read(None),
+            notice: None,
             users: users(&tenants),
             tenants,
         }

@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use crate::config::{Config, Ftps, Limits, LogFormat, Login, Retention, SessionReuse, Tenant};
+use crate::config::{
+    Config, Ftps, Limits, LogFormat, Login, Notice, Retention, SessionReuse, Tenant, Webhook,
+};
 use crate::parse::agreement::Delimiter;
 use crate::parse::check::names::NameOrder;
 use crate::parse::check::value::Point;
@@ -107,6 +109,9 @@ pub fn outline(config: &Config) -> Vec<Aspect> {
     aspects.push(Aspect::setting("proxy_protocol.from", list(&proxied.from)));
     aspects.extend(of_limits(&config.limits));
     aspects.extend(of_retention(&config.retention));
+    if let Some(notice) = &config.notice {
+        aspects.extend(of_notice(notice));
+    }
     for tenant in config.tenants.values() {
         aspects.extend(of_tenant(tenant));
     }
@@ -190,6 +195,25 @@ fn of_retention(retention: &Retention) -> Vec<Aspect> {
         days("archive", retention.archive),
         days("errors", retention.errors),
         days("temporary", retention.temporary),
+    ]
+}
+
+fn of_notice(notice: &Notice) -> Vec<Aspect> {
+    let Webhook { path, .. } = &notice.webhook;
+    let secret = |name: &str, value: &str| Aspect {
+        is_secret: true,
+        ..Aspect::setting(name, value)
+    };
+    let signed = notice
+        .secret
+        .as_ref()
+        .map(|secret| secret.reveal().as_str());
+    let ca = notice.ca.iter().map(|path| path.display());
+    vec![
+        Aspect::setting("notice.webhook", &notice.webhook),
+        secret("notice.webhook path", path),
+        secret("notice.secret_file", signed.unwrap_or_default()),
+        Aspect::setting("notice.ca", list(ca)),
     ]
 }
 

@@ -41,6 +41,7 @@ use crate::listen::login::Logins;
 use crate::listen::sftp::{Algorithms, SftpServer, SshIdentity};
 use crate::live::{Holder, Live};
 use crate::mailbox::Mailboxes;
+use crate::notice::Notifier;
 use crate::photos::Photos;
 use crate::queue::Worker;
 use crate::queue::worker::{Work, this_process};
@@ -178,6 +179,12 @@ impl Daemon {
         let in_group = workers.clone();
         workers.spawn_vital("worker", async move { worker.serve(&in_group).await });
         workers.spawn_vital("photos", photos.serve(workers.draining().clone()));
+        let notices = Notifier {
+            db: core.db.clone(),
+            clock: Arc::clone(&core.clock),
+            settings: settings.clone(),
+        };
+        workers.spawn_vital("notices", notices.serve(workers.draining().clone()));
         if let Some(ftps) = listeners.ftps {
             ftps.serve(&sessions);
         }

@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{Db, DbError, count, held_change, instant, pass, stamp};
+use super::{Db, DbError, count, held_change, instant, notice, pass, stamp};
 use crate::failpoint::Point;
 use crate::mailbox::DeliveryId;
 use crate::queue::job::{Approval, JobState, LEASE, LeasedJob, MAX_ATTEMPTS, MAX_CRASHES, Owner};
+use crate::report::run::Outcome;
 use crate::tenant::{Environment, Mode, TenantId};
 
 /// What leasing a certain job came to.
@@ -318,6 +319,7 @@ async fn fail_run(
     .await?;
     let run: String = row.try_get("id")?;
     held_change::forget(connection, std::slice::from_ref(&run)).await?;
+    notice::note(connection, &run, Outcome::Failed, now).await?;
     Ok(GivenUp {
         run,
         delivery: row.try_get("delivery")?,

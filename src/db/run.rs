@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::{Db, DbError, count, held_change, instant, stamp, stored};
+use super::{Db, DbError, count, held_change, instant, notice, stamp, stored};
 use crate::mailbox::DeliveryId;
 use crate::queue::job::LeasedJob;
 use crate::report::run::{Outcome, Run, RunDocument, RunKind};
@@ -299,6 +299,9 @@ pub(super) async fn judge(
     .await?;
     if written.rows_affected() != 1 {
         return Err(DbError::LeaseLost);
+    }
+    if judged.outcome == Outcome::Held {
+        notice::note(connection, id, judged.outcome, now).await?;
     }
     Ok(())
 }

@@ -65,4 +65,5 @@ mod imports;
 mod intake;
 mod mapping;
 mod real_data;
+mod taken_back;
 mod web;
