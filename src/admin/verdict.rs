@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::daemon::Core;
 use crate::db::Decision;
 use crate::queue::worker::this_process;
-use crate::report::run::Run;
+use crate::report::run::{Outcome, Run};
 use crate::report::text;
 
 #[derive(Debug, Args)]
@@ -33,11 +33,15 @@ pub(super) async fn approve(config: Config, arguments: &Arguments) -> anyhow::Re
     };
     let run = core.importer.run_to_end(&this_process(), &delivery).await?;
     answer(&text::summary(&run))?;
-    Ok(if run.outcome.is_good() {
-        Ending::Done
-    } else {
-        Ending::Not
-    })
+    if run.outcome.is_good() {
+        return Ok(Ending::Done);
+    }
+    if run.outcome == Outcome::Held {
+        complain(&format!(
+            "rosterd: {id} was not applied: it would do something else now than what was shown, so look at it again"
+        ));
+    }
+    Ok(Ending::Not)
 }
 
 pub(super) async fn reject(config: Config, arguments: &Arguments) -> anyhow::Result<Ending> {
