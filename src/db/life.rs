@@ -63,13 +63,15 @@ impl Db {
         rows.iter()
             .map(|row| {
                 let refuse = |column| DbError::Value { column };
+                let fields: FieldChanges = from_json("change.fields", row.try_get("fields")?)?;
+                let is_emptied: bool = row.try_get("emptied")?;
                 Ok(Chapter {
                     at: instant("change.at", row.try_get("at")?)?,
                     run: row.try_get("run")?,
                     of: RunKind::parse(row.try_get("run_kind")?).ok_or(refuse("kind"))?,
                     kind: ChangeKind::parse(row.try_get("kind")?).ok_or(refuse("change.kind"))?,
-                    emptied: row.try_get("emptied")?,
-                    fields: from_json("change.fields", row.try_get("fields")?)?,
+                    emptied: is_emptied || fields.has_lost_values(),
+                    fields,
                 })
             })
             .collect()

@@ -167,8 +167,8 @@ fn since(row: &SqliteRow) -> Result<Vec<(Event, bool)>, DbError> {
                 kind: ChangeKind::parse(&kind).ok_or(DbError::Value {
                     column: "change.kind",
                 })?,
+                emptied: emptied != 0 || fields.has_lost_values(),
                 fields,
-                emptied: emptied != 0,
             };
             Ok((event, later != 0))
         })

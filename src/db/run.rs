@@ -235,7 +235,11 @@ async fn held(
     };
     match outcome(&row)? {
         Outcome::Held => {
-            let delivery = DeliveryId::parse(row.try_get("delivery")?);
+            // A run that is of no delivery has no job to be queued: whoever holds one decides about it elsewhere.
+            let Some(delivery) = row.try_get("delivery")? else {
+                return Ok((None, Decision::NotHeld(Outcome::Held)));
+            };
+            let delivery = DeliveryId::parse(delivery);
             let decision = Decision::Taken {
                 run: row.try_get("id")?,
                 delivery: delivery.map_err(|_| DbError::Value { column: "delivery" })?,
@@ -381,8 +385,11 @@ pub(super) async fn record(
     .bind(stored(counts.movers))
     .bind(stored(counts.leavers))
     .bind(stored(counts.unchanged))
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if run.outcome == Outcome::Held {
+        notice::note(connection, &id, run.outcome, now).await?;
+    }
     Ok(id)
 }
 

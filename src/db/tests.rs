@@ -346,13 +346,28 @@ async fn a_run_of_no_delivery_stands_in_the_history_in_its_order_and_is_told_to_
     assert_eq!(kinds, newest_first);
     let told = bench.db.run(&id).await.unwrap().unwrap();
     assert_eq!(told, runs[1]);
-    assert_eq!((told.about, told.counts.leavers), (first.id, 2));
+    assert_eq!((told.about, told.counts.leavers), (first.id.clone(), 2));
     let json = serde_json::to_value(&runs[1]).unwrap();
     for absent in ["delivery", "file_name", "sha256"] {
         assert!(json[absent].is_null(), "{json}");
     }
     assert_eq!(json["asked_by"], "root");
     assert!(bench.db.unreported_runs().await.unwrap().is_empty());
+
+    // One that is held is told of, and has no job that could be queued again.
+    let held = super::run::OwnRun {
+        kind: RunKind::Scheduled,
+        outcome: Outcome::Held,
+        ..undo
+    };
+    let mut transaction = bench.db.begin().await.unwrap();
+    let id = super::run::record(&mut transaction, start(), &held)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    let decision = bench.db.approve_run(&id).await.unwrap();
+    assert_eq!(decision, Decision::NotHeld(Outcome::Held));
+    assert_eq!(bench.db.due_notices(10).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

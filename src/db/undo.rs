@@ -10,7 +10,7 @@ use super::{Db, DbError, change, from_json, paused, person, roster_version, run}
 use crate::report::run::{Outcome, RunKind};
 use crate::roster::diff::Counts;
 use crate::roster::history::{Event, Gap, State, undo};
-use crate::roster::person::{ChangeKind, Employment, RowHash, RowHashes};
+use crate::roster::person::{ChangeKind, Employment, FieldChanges, RowHash, RowHashes};
 use crate::roster::plan::Revised;
 
 /// Changes that are taken back by one statement.
@@ -205,24 +205,26 @@ async fn page(
             let later: Option<(String, &str)> = row
                 .try_get::<Option<String>, _>("later")?
                 .zip(row.try_get("later_kind")?);
+            let fields: FieldChanges = from_json("change.fields", row.try_get("fields")?)?;
+            let is_emptied: bool = row.try_get("emptied")?;
             Ok(Line {
                 change: row.try_get("id")?,
                 person: row.try_get("person")?,
                 key: row.try_get("key")?,
                 event: Event {
                     kind: ChangeKind::parse(row.try_get("kind")?).ok_or(kind("change.kind"))?,
-                    fields: from_json("change.fields", row.try_get("fields")?)?,
-                    emptied: row.try_get("emptied")?,
+                    emptied: is_emptied || fields.has_lost_values(),
+                    fields,
                 },
                 now: State {
                     employment: Employment::parse(row.try_get("standing")?)
                         .ok_or(kind("standing"))?,
                     fields: from_json("person.fields", row.try_get("stored")?)?,
                 },
-                since: later
-                    .map(|(run, word)| Ok((run, RunKind::parse(word).ok_or(kind("kind"))?)))
-                    .transpose()
-                    .map_err(|error: DbError| error)?,
+                since: match later {
+                    Some((run, word)) => Some((run, RunKind::parse(word).ok_or(kind("kind"))?)),
+                    None => None,
+                },
             })
         })
         .collect()

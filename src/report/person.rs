@@ -127,9 +127,10 @@ pub fn person(document: &PersonDocument) -> String {
         let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
         lines.extend(chapter.fields.iter().map(|(field, step)| {
             let (from, to) = (shown(&step.from), shown(&step.to));
-            match &step.from {
-                None => format!("      {}: {to}", field.name()),
-                Some(_) => format!("      {}: {from} -> {to}", field.name()),
+            match (&step.from, &step.to) {
+                (None, None) => format!("      {}", field.name()),
+                (None, _) => format!("      {}: {to}", field.name()),
+                (Some(_), _) => format!("      {}: {from} -> {to}", field.name()),
             }
         }));
     }

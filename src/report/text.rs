@@ -58,7 +58,11 @@ pub fn runs(runs: &[Run]) -> String {
             Outcome::Held => "waits for a person",
             _ => "failed",
         };
-        Some(format!("{id} {state}: {reason} {}", remedy(run)?))
+        let look = match run.outcome {
+            Outcome::Held => format!(" `rosterd run {id}` shows it."),
+            _ => String::new(),
+        };
+        Some(format!("{id} {state}: {reason}{look} {}", remedy(run)?))
     });
     table(&lines) + &text(&waiting.collect::<Vec<_>>())
 }
@@ -69,7 +73,7 @@ fn remedy(run: &Run) -> Option<String> {
     match run.outcome {
         Outcome::Failed => Some(format!("Mend that, then run `rosterd retry {id}`.")),
         Outcome::Held => Some(format!(
-            "Look at it with `rosterd run {id}`, then `rosterd approve {id}` or `rosterd reject {id}`."
+            "Look at who would go, then run `rosterd approve {id}` or `rosterd reject {id}`."
         )),
         _ => None,
     }
@@ -316,6 +320,52 @@ mod tests {
         second.started_at = None;
         insta::assert_snapshot!(runs(&[example().run, second]));
         assert_eq!(runs(&[]), "No import runs yet.\n");
+    }
+
+    #[test]
+    fn a_held_run_shows_who_would_go_and_what_to_type() {
+        let mut document = example();
+        document.run.outcome = Outcome::Held;
+        document.run.reason = Some("30 of 31 people would leave.".to_owned());
+        document.changes = vec![
+            Change {
+                kind: crate::roster::person::ChangeKind::Leaver,
+                employee_id: "E1".to_owned(),
+                name: Some("Ada Li".to_owned()),
+                fields: crate::roster::person::FieldChanges::default(),
+            };
+            130
+        ];
+        document.changes_total = 130;
+        let first = run(&document);
+        assert_eq!(first.matches("leaver  E1  Ada Li").count(), 100);
+        assert!(
+            first.contains("… and 30 more (`rosterd run 0193-run --all` shows them)"),
+            "{first}"
+        );
+        assert_eq!(run_in_full(&document).matches("leaver  E1").count(), 130);
+        for text in [first, runs(&[document.run])] {
+            assert!(
+                text.contains("`rosterd approve 0193-run` or `rosterd reject 0193-run`"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_run_that_somebody_asked_for_says_so() {
+        let mut undo = example().run;
+        undo.kind = RunKind::Undo;
+        undo.about = Some("0192-run".to_owned());
+        undo.asked_by = Some("ada as root".to_owned());
+        undo.file_name = None;
+        let told = summary(&undo);
+        assert!(
+            told.contains("kind      undo of 0192-run, asked for by ada as root\n"),
+            "{told}"
+        );
+        assert!(!told.contains("file"), "{told}");
+        assert!(runs(&[undo]).contains("applied (undo)"));
     }
 
     #[test]

@@ -227,6 +227,12 @@ impl FieldChanges {
         }
     }
 
+    /// Whether some value is gone: every step leads from something to something, or there would be none.
+    pub fn has_lost_values(&self) -> bool {
+        let mut steps = self.0.iter().map(|(_, step)| step);
+        steps.any(|step| step.from.is_none() && step.to.is_none())
+    }
+
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -300,6 +306,45 @@ pub struct Change {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_way_back_leads_back_and_nowhere_else() {
+        let (mut before, mut after) = (Fields::default(), Fields::default());
+        before.set(Field::City, "Ulm");
+        before.set(Field::FirstName, "Ada");
+        after.set(Field::City, "Bonn");
+        after.set(Field::LastName, "Li");
+        let changes = FieldChanges::between(&before, &after);
+        let mut fields = before.clone();
+        changes.apply(&mut fields);
+        assert_eq!(fields, after);
+        changes.revert(&mut fields).unwrap();
+        assert_eq!(fields, before);
+        changes.clone().reversed().revert(&mut fields).unwrap();
+        assert_eq!(fields, after);
+        let elsewhere = before.clone();
+        assert_eq!(changes.revert(&mut before), None);
+        assert_eq!(before, elsewhere, "nothing is done");
+        assert!(!changes.has_lost_values());
+        let lost: FieldChanges =
+            serde_json::from_str(r#"{"city":{"from":null,"to":null}}"#).unwrap();
+        assert!(lost.has_lost_values());
+    }
+
+    #[test]
+    fn a_person_is_called_by_the_whole_name_or_what_there_is_of_it() {
+        let mut fields = Fields::default();
+        assert_eq!(fields.name(), None);
+        for (field, value, name) in [
+            (Field::LastName, "Okafor", "Okafor"),
+            (Field::FirstName, "Adaeze", "Adaeze Okafor"),
+            (Field::PreferredName, "Ada", "Ada Okafor"),
+            (Field::FullName, "Dr. Ada Okafor", "Dr. Ada Okafor"),
+        ] {
+            fields.set(field, value);
+            assert_eq!(fields.name().as_deref(), Some(name));
+        }
+    }
 
     #[test]
     fn stored_forms_read_back_and_secrets_are_masked_for_eyes_only() {
