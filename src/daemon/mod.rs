@@ -179,11 +179,7 @@ impl Daemon {
         let in_group = workers.clone();
         workers.spawn_vital("worker", async move { worker.serve(&in_group).await });
         workers.spawn_vital("photos", photos.serve(workers.draining().clone()));
-        let notices = Notifier {
-            db: core.db.clone(),
-            clock: Arc::clone(&core.clock),
-            settings: settings.clone(),
-        };
+        let notices = notices(&core, &settings);
         workers.spawn_vital("notices", notices.serve(workers.draining().clone()));
         if let Some(ftps) = listeners.ftps {
             ftps.serve(&sessions);
@@ -410,6 +406,15 @@ fn photos(core: &Core, settings: &Live<Config>) -> Photos {
         reader: settings.part(move |config| Arc::new(reader.with(config.limits.reading()))),
         deposit: core.importer.deposit.clone(),
         wake: Arc::default(),
+    }
+}
+
+/// What tells of runs that wait for a person.
+fn notices(core: &Core, settings: &Live<Config>) -> Notifier {
+    Notifier {
+        db: core.db.clone(),
+        clock: Arc::clone(&core.clock),
+        settings: settings.clone(),
     }
 }
 

@@ -101,7 +101,7 @@ impl Importer {
             sha256: &job.sha256,
             approval: job.approval.as_ref(),
         };
-        let examined = self.examine(task, file).await?;
+        let examined = Box::pin(self.examine(task, file)).await?;
         failpoint::pass_async(Point::Diffed)
             .await
             .map_err(ImportError::Step)?;

@@ -94,19 +94,17 @@ fn head(notice: &Notice, id: &str, now: Timestamp, body: &[u8]) -> String {
         authority, path, ..
     } = &notice.webhook;
     let at = now.as_second();
-    let mut head = format!(
+    let signed = notice.secret.as_ref().map(|secret| {
+        let signature = signature(secret, at, body);
+        format!("Rosterd-Signature: sha256={signature}\r\n")
+    });
+    format!(
         "POST {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: rosterd/{}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-         Connection: close\r\nRosterd-Notice: {id}\r\nRosterd-Timestamp: {at}\r\n",
+         Connection: close\r\nRosterd-Notice: {id}\r\nRosterd-Timestamp: {at}\r\n{}\r\n",
         env!("CARGO_PKG_VERSION"),
-        body.len()
-    );
-    if let Some(secret) = &notice.secret {
-        head += &format!(
-            "Rosterd-Signature: sha256={}\r\n",
-            signature(secret, at, body)
-        );
-    }
-    head + "\r\n"
+        body.len(),
+        signed.unwrap_or_default()
+    )
 }
 
 /// Hex of the HMAC-SHA256 of the time stamp, a dot and the body: an old notice cannot be sent again as a new one.

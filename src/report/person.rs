@@ -161,10 +161,6 @@ fn values<S: Serializer>(fields: &FieldChanges, serializer: S) -> Result<S::Ok, 
     serializer.collect_map(fields.iter().map(|(field, step)| (field.name(), &step.to)))
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands over a reference to the field"
-)]
 fn instant<S: Serializer>(instant: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{instant:.3}"))
 }

@@ -11,14 +11,14 @@ use crate::roster::person::Change;
 
 /// A file of these people, each with a name and a city.
 fn file(people: &[(&str, &str, &str)]) -> String {
-    let mut csv = "employee_id,first_name,last_name,city,status\n".to_owned();
-    for (id, name, city) in people {
+    let header = "employee_id,first_name,last_name,city,status\n".to_owned();
+    let rows = people.iter().map(|(id, name, city)| {
         // A city in capitals is that of somebody who has left.
         let left = *city == city.to_uppercase();
         let status = if left { "terminated" } else { "active" };
-        csv += &format!("{id},{name},Li,{city},{status}\n");
-    }
-    csv
+        format!("{id},{name},Li,{city},{status}\n")
+    });
+    header + &rows.collect::<String>()
 }
 
 /// The same with twenty more who stay as they are, so that a few leavers are no reason to ask a person.

@@ -90,13 +90,11 @@ proptest! {
         for (_, event) in &events {
             let after = State::replay(before.clone(), event).unwrap();
             let (kind, fields, undone) = undo(&after, event).unwrap();
-            match &before {
-                Some(before) => prop_assert_eq!(&undone, before),
-                None => {
-                    prop_assert_eq!(undone.employment, Employment::Left);
-                    prop_assert_eq!(&undone.fields, &Fields::default());
-                }
-            }
+            let expected = before.clone().unwrap_or(State {
+                employment: Employment::Left,
+                fields: Fields::default(),
+            });
+            prop_assert_eq!(&undone, &expected);
             // The change that it writes leads there, and can be taken back itself.
             let back = Event { kind, fields, emptied: false };
             prop_assert_eq!(&State::replay(Some(after.clone()), &back).unwrap(), &undone);
