@@ -214,8 +214,17 @@ fn read_safeguard(section: &Section<'_>) -> Safeguard {
             *limit = number;
         }
     }
-    if safeguard.max_leavers_percent > 100 {
-        section.wrong_key("max_leavers_percent", "a percentage is 0 to 100");
+    // Whoever lets half of the people leave in a night expects a file of half the length.
+    safeguard.max_shrink_percent = section
+        .number("max_shrink_percent", 0)
+        .unwrap_or(safeguard.max_leavers_percent);
+    for (key, percent) in [
+        ("max_leavers_percent", safeguard.max_leavers_percent),
+        ("max_shrink_percent", safeguard.max_shrink_percent),
+    ] {
+        if percent > 100 && section.has(key) {
+            section.wrong_key(key, "a percentage is 0 to 100");
+        }
     }
     section.finish();
     safeguard

@@ -97,7 +97,7 @@ impl Db {
             verdict.outcome,
             Outcome::Applied | Outcome::NoChange | Outcome::Held
         );
-        let superseded = if decided && leased.mode == Mode::Full {
+        let superseded = if decided && leased.mode != Mode::Delta {
             pass(Point::SettleOlder).await?;
             run::supersede_older(&mut transaction, leased, now).await?
         } else {

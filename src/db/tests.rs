@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use super::*;
 use crate::clock::ManualClock;
 use crate::mailbox::{DeliveryId, Fingerprint};
-use crate::queue::job::{JobState, MAX_CRASHES, Owner};
+use crate::queue::job::{JobState, LeasedJob, MAX_CRASHES, Owner};
 use crate::report::run::{Outcome, RunKind};
 use crate::tenant::{Environment, Mode, TenantId};
 
@@ -274,16 +274,13 @@ async fn a_retry_never_brings_back_yesterdays_roster() {
     let yesterday = bench.deliver("acme", "employees").await;
     let job = bench.db.lease_job(&owner("me")).await.unwrap().unwrap();
     bench.db.park_job(&job, "Broken.").await.unwrap();
-    // A delta supersedes nothing, and what it has changed must stand.
-    let today = NewDelivery {
-        kind: NewKind::Data {
-            source: "employees".to_owned(),
-            mode: Mode::Delta,
-        },
-        ..delivery("acme", "employees")
-    };
-    bench.db.record_delivery(&today).await.unwrap();
+    let today = bench.deliver("acme", "employees").await;
     let job = bench.db.lease_job(&owner("me")).await.unwrap().unwrap();
+    // A delta supersedes nothing, and what it has changed must stand.
+    let job = LeasedJob {
+        mode: Mode::Delta,
+        ..job
+    };
     let verdict = Verdict {
         outcome: Outcome::NoChange,
         reason: None,

@@ -7,13 +7,14 @@ use crate::import::reader::Ending;
 use crate::import::reading::{Reading, consume};
 use crate::import::{ImportError, Importer};
 use crate::parse::agreement::Delimiter;
-use crate::parse::check::columns::MappedColumns;
-use crate::parse::check::drift::{Shape, drift, objection};
+use crate::parse::check::columns::{MappedColumn, MappedColumns};
+use crate::parse::check::drift::{Shape, drift, objection, rows};
+use crate::parse::field::Field;
 use crate::parse::finding::{Finding, code};
 use crate::queue::job::Approval;
 use crate::report::findings::Findings;
 use crate::report::run::Outcome;
-use crate::roster::diff::{Counts, Diff, Draft};
+use crate::roster::diff::{Absence, Counts, Diff, Draft};
 use crate::roster::plan::Plan;
 use crate::tenant::{DataSource, Environment, Mode, TenantId};
 
@@ -76,11 +77,6 @@ impl Importer {
             columns: None,
             plan: None,
         };
-        if task.mode != Mode::Full {
-            let mut findings = Findings::default();
-            findings.push(not_yet(task.mode));
-            return Ok(refused(reason(&findings), false, findings));
-        }
         let rejected = self
             .db
             .was_rejected(
@@ -105,10 +101,29 @@ impl Importer {
             shape,
             columns,
         } = self.read(task, &mapping, before.as_ref(), file).await?;
-        let mut moved = None;
+        let tells_status = |columns: &MappedColumns| {
+            let mut fields = columns.columns.iter().filter_map(MappedColumn::field);
+            fields.any(|field| field == Field::EmploymentStatus)
+        };
+        if task.mode == Mode::Status
+            && draft.is_some()
+            && !columns.as_ref().is_some_and(tells_status)
+        {
+            findings.push(no_status());
+            return Ok(Examined {
+                columns,
+                ..refused(reason(&findings), false, findings)
+            });
+        }
+        let (mut moved, mut shrunk) = (None, None);
         if let (Some(before), Some(now)) = (&before, &shape) {
             findings.extend(drift(before, now));
             moved = objection(before, now);
+            // How many people have changed since yesterday says nothing about how many there are.
+            if task.mode != Mode::Delta {
+                findings.extend(rows(before.rows, now.rows));
+                shrunk = task.source.safeguard.shrinkage(before.rows, now.rows);
+            }
         }
         let Some(draft) = draft else {
             return Ok(Examined {
@@ -116,7 +131,7 @@ impl Importer {
                 ..refused(reason(&findings), false, findings)
             });
         };
-        if draft.plan.counts.rows == 0 {
+        if draft.plan.counts.rows == 0 && task.mode != Mode::Delta {
             findings.push(no_rows());
             return Ok(Examined {
                 columns,
@@ -125,7 +140,7 @@ impl Importer {
         }
         let removal = draft.removal;
         let plan = self.resolve(draft).await?;
-        let objections = [task.source.safeguard.objection(removal), moved];
+        let objections = [task.source.safeguard.objection(removal), shrunk, moved];
         let objections: Vec<String> = objections.into_iter().flatten().collect();
         let objection = (!objections.is_empty()).then(|| objections.join(". "));
         let (outcome, reason) = judge(task, &plan.counts, objection, &mapping, roster_version);
@@ -152,7 +167,10 @@ impl Importer {
         before: Option<&Shape>,
         file: File,
     ) -> Result<Reading, ImportError> {
-        let mut diff = Diff::new(digest);
+        let mut diff = Diff::new(digest).where_absence(match task.mode {
+            Mode::Full => Absence::Leaves,
+            Mode::Delta | Mode::Status => Absence::Stays,
+        });
         let mut page = Page::default();
         loop {
             page = self
@@ -221,7 +239,7 @@ fn judge(
     mapping: &str,
     roster_version: u64,
 ) -> (Outcome, Option<String>) {
-    if counts.refused_rows == counts.rows {
+    if counts.rows > 0 && counts.refused_rows == counts.rows {
         let reason = "Every row of the file was refused, so nothing was changed.";
         return (Outcome::Refused, Some(reason.to_owned()));
     }
@@ -252,14 +270,11 @@ fn reason(findings: &Findings) -> String {
     )
 }
 
-fn not_yet(mode: Mode) -> Finding {
+fn no_status() -> Finding {
     Finding::file(
-        code::MODE_NOT_YET,
-        format!(
-            "Files in the mode \"{}\" are not imported yet.",
-            mode.as_str()
-        ),
-        "Have the data source set to mode = \"full\", and send a file with everybody in it.",
+        code::MISSING_LABEL,
+        "There is no column with the employment status, and in the mode \"status\" nothing else says who has left.",
+        "Send the file with that column, name its header for employment_status under [data_source.columns], or choose another mode.",
     )
 }
 

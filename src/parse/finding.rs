@@ -156,8 +156,6 @@ pub mod code {
         DUPLICATE_ROW = "duplicate-row";
         /// A header and no people: an empty file never makes leavers. Refuses the file.
         NO_ROWS = "no-rows";
-        /// The data source is configured for delta or status files, which are not imported yet. Refuses the file.
-        MODE_NOT_YET = "mode-not-yet";
         /// The last line of an error file that lists only the first findings.
         MORE_FINDINGS = "more-findings";
         /// The file is no JPEG, PNG or BMP that is read, whatever its name says. Refuses the photo.

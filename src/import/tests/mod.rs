@@ -3,6 +3,7 @@
 mod full;
 mod held;
 mod mapped;
+mod modes;
 mod parked;
 
 use std::collections::BTreeMap;
@@ -94,6 +95,7 @@ impl Bench {
                 source("employees", Mode::Full),
                 source("contractors", Mode::Full),
                 source("delta", Mode::Delta),
+                source("status", Mode::Status),
             ],
             ..Tenant::of("acme")
         };
@@ -356,16 +358,6 @@ async fn an_empty_file_and_one_of_refused_rows_only_change_nobody() {
     let headless = bench.import("colour,shape\nred,round\n").await;
     assert_eq!(headless.outcome, Outcome::Refused);
     assert_eq!(bench.roster(false).await.len(), 3);
-}
-
-#[tokio::test]
-async fn other_modes_are_refused_as_not_yet() {
-    let bench = Bench::new().await;
-    let delivery = bench.deliver_to("delta", &people(1..=3, "Ulm")).await;
-    let run = bench.run(&delivery).await;
-    assert_eq!(run.outcome, Outcome::Refused);
-    let (findings, total) = bench.db().findings(&run.id.unwrap()).await.unwrap();
-    assert_eq!((findings[0].code.as_str(), total), ("mode-not-yet", 1));
 }
 
 #[tokio::test]

@@ -54,9 +54,19 @@ impl Counts {
     }
 }
 
+/// What it means that somebody is not in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// The person has left: the file lists everybody.
+    Leaves,
+    /// Nothing: the file lists changes, or says of everybody in it whether they are employed.
+    Stays,
+}
+
 /// Compares one file with the roster.
 #[derive(Debug)]
 pub struct Diff {
+    absence: Absence,
     /// Key of the row hashes.
     rules: [u8; 32],
     /// A row as it is hashed; one buffer for all.
@@ -146,6 +156,7 @@ impl Diff {
     /// Nobody known, nothing read. `mapping` is the digest of the rules that make records of rows: under other rules a row has another hash.
     pub fn new(mapping: &str) -> Self {
         Self {
+            absence: Absence::Leaves,
             rules: *blake3::hash(mapping.as_bytes()).as_bytes(),
             said: Vec::new(),
             people: HashMap::new(),
@@ -157,6 +168,12 @@ impl Diff {
             unreadable_keys: 0,
             doubtful: Vec::new(),
         }
+    }
+
+    /// The same with another meaning of absence.
+    #[must_use]
+    pub fn where_absence(self, absence: Absence) -> Self {
+        Self { absence, ..self }
     }
 
     /// Takes note of a person of this data source. To be called before the first row.
@@ -276,7 +293,11 @@ impl Diff {
 
     /// The changes, once every row was told. What is wrong with repeated keys goes to `tell`.
     pub fn finish(self, mut tell: impl FnMut(Finding)) -> Draft {
-        let unreadable_keys = self.unreadable_keys + self.disbelieved();
+        let unreadable_keys = match self.absence {
+            Absence::Leaves => self.unreadable_keys + self.disbelieved(),
+            // Whoever leaves has a row that says so, and it is nobody else's.
+            Absence::Stays => 0,
+        };
         let verdict = self.repeats.judge(&mut tell);
         let mut counts = Counts {
             rows: self.rows,
@@ -292,6 +313,7 @@ impl Diff {
                 .filter(|known| known.employment == Employment::Employed);
             employed_before += u64::from(employed.is_some());
             match slot.first.map(|first| first.fate) {
+                None if self.absence == Absence::Stays => {}
                 None => absent.extend(employed.map(|known| (key, known))),
                 Some(Fate::Candidate | Fate::Refused) => {}
                 Some(_) if verdict.conflicting.contains(&key) => {}
