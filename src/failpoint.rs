@@ -96,6 +96,7 @@ points! {
     SettleRevised,
     SettleRehashed,
     SettleAbsent,
+    SettleDue,
     SettleChanges,
     SettleRun,
     SettleFindings,

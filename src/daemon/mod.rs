@@ -144,6 +144,8 @@ impl Daemon {
         let photos = photos(&core, &settings);
         let wake_photos = Arc::clone(&photos.wake);
         let worker = worker(&core, &settings, Arc::clone(&wake), &wake_photos);
+        let importer = Arc::clone(&core.importer);
+        let importers = settings.part(move |config| Arc::new(importer.under(config)));
         let logins = Logins::new(
             settings.clone(),
             Arc::clone(&core.mailboxes),
@@ -177,6 +179,12 @@ impl Daemon {
         reload::waiting(&core.db, &settings.now()).await;
         let in_group = workers.clone();
         workers.spawn_vital("worker", async move { worker.serve(&in_group).await });
+        let due = Importer::serve_due(
+            importers,
+            Arc::clone(&wake_photos),
+            workers.draining().clone(),
+        );
+        workers.spawn_vital("due changes", due);
         workers.spawn_vital("photos", photos.serve(workers.draining().clone()));
         if let Some(ftps) = listeners.ftps {
             ftps.serve(&sessions);

@@ -285,6 +285,22 @@ impl Db {
     }
 }
 
+/// Whether a job runs in that environment of the tenant.
+pub(super) async fn is_running(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    environment: Environment,
+) -> Result<bool, DbError> {
+    let running = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'running' AND tenant = ?1 AND environment = ?2)",
+    )
+    .bind(tenant.as_str())
+    .bind(environment.as_str())
+    .fetch_one(connection)
+    .await?;
+    Ok(running)
+}
+
 fn lease_end(now: Timestamp) -> Timestamp {
     now + LEASE
 }

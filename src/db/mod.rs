@@ -9,6 +9,7 @@ mod archive;
 mod change;
 mod credential_use;
 mod delivery;
+mod due_change;
 mod finding;
 mod held_change;
 mod job;
@@ -21,6 +22,7 @@ mod roster_version;
 mod run;
 mod seen_file;
 mod settle;
+mod settle_due;
 mod snapshot;
 
 use std::borrow::Cow;
@@ -33,6 +35,7 @@ use sqlx::{Sqlite, Transaction};
 
 pub use credential_use::CredentialUse;
 pub use delivery::{NewDelivery, NewKind, PhotoDelivery, Recorded};
+pub use due_change::DuePerson;
 pub use job::{Claim, GivenUp};
 pub use person::{Page, Portrayed};
 pub use photo::StoredPhoto;
@@ -41,6 +44,7 @@ pub use retry::Retrying;
 pub use run::Decision;
 pub use seen_file::Seen;
 pub use settle::Verdict;
+pub use settle_due::DueVerdict;
 pub use snapshot::{Copied, Live, Snapshot};
 
 use crate::clock::SharedClock;

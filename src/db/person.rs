@@ -165,6 +165,24 @@ impl Db {
             .collect()
     }
 
+    /// How many people are employed in a data source.
+    pub async fn employed_in(
+        &self,
+        tenant: &TenantId,
+        environment: Environment,
+        source: &str,
+    ) -> Result<u64, DbError> {
+        let employed: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM person WHERE tenant = ?1 AND environment = ?2 AND source = ?3 AND standing = 'employed'",
+        )
+        .bind(tenant.as_str())
+        .bind(environment.as_str())
+        .bind(source)
+        .fetch_one(&self.reader)
+        .await?;
+        super::count("employed", employed)
+    }
+
     /// How many people are employed, in all data sources together.
     pub async fn employed(
         &self,

@@ -6,8 +6,8 @@ use super::change::NewChange;
 use super::person::Place;
 use super::run::Judged;
 use super::{
-    Db, DbError, accepted_shape, change, finding, held_change, job, pass, person, roster_version,
-    run,
+    Db, DbError, accepted_shape, change, due_change, finding, held_change, job, pass, person,
+    roster_version, run,
 };
 use crate::failpoint::Point;
 use crate::parse::check::drift::Shape;
@@ -75,6 +75,8 @@ impl Db {
                 run: &leased.run,
             };
             write_plan(&mut transaction, place, now, plan).await?;
+            let absent: Vec<i64> = plan.absent.iter().map(|(_, known)| known.id).collect();
+            due_change::forget(&mut transaction, &absent).await?;
         }
         let judged = Judged {
             outcome: verdict.outcome,
@@ -109,7 +111,8 @@ impl Db {
     }
 }
 
-async fn write_plan(
+/// Writes what a run does to the roster, and its history.
+pub(super) async fn write_plan(
     connection: &mut sqlx::SqliteConnection,
     place: Place<'_>,
     now: jiff::Timestamp,
@@ -124,6 +127,11 @@ async fn write_plan(
     person::rehash(connection, &plan.rehashed).await?;
     pass(Point::SettleAbsent).await?;
     person::leave(connection, place.run, &plan.absent).await?;
+    pass(Point::SettleDue).await?;
+    let joiners_due = plan.joiners.iter().zip(first_id..);
+    let joiners_due = joiners_due.filter_map(|(it, person)| Some((person, Some(it.due()?))));
+    let due = plan.due.iter().cloned();
+    due_change::note(connection, place, joiners_due.chain(due)).await?;
     let joiners = plan
         .joiners
         .iter()

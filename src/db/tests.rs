@@ -538,6 +538,7 @@ async fn every_table_and_index_is_as_the_migrations_say() {
         "change",
         "credential_use",
         "delivery",
+        "due_change",
         "finding",
         "held_change",
         "import_run",

@@ -167,10 +167,14 @@ impl Importer {
         before: Option<&Shape>,
         file: File,
     ) -> Result<Reading, ImportError> {
-        let mut diff = Diff::new(digest).where_absence(match task.mode {
+        let absence = match task.mode {
             Mode::Full => Absence::Leaves,
             Mode::Delta | Mode::Status => Absence::Stays,
-        });
+        };
+        let mut diff = Diff::new(digest).where_absence(absence);
+        if let Some(tenant) = self.tenants.get(task.tenant) {
+            diff = diff.on(tenant.day(self.clock.now()));
+        }
         let mut page = Page::default();
         loop {
             page = self
@@ -223,9 +227,10 @@ impl Importer {
             }
             let ids: Vec<i64> = batch.iter().map(|(known, _)| known.id).collect();
             let mut stored = self.db.stored_fields(&ids).await?;
+            let endings = self.db.endings(&ids).await?;
             for (known, candidate) in batch {
                 let fields = stored.remove(&known.id).unwrap_or_default();
-                plan.decide(known.id, candidate, fields);
+                plan.decide(known.id, candidate, fields, endings.get(&known.id));
             }
         }
     }

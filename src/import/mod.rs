@@ -4,6 +4,7 @@
 //! one transaction. A fault of their file is a verdict; a fault of ours is an [`ImportError`], and the job is tried again.
 
 mod child;
+mod due;
 mod examine;
 mod local;
 pub mod reader;
@@ -31,6 +32,7 @@ use crate::queue::worker::Work;
 use crate::report::run::Outcome;
 use crate::tenant::{DataSource, Environment, TenantId};
 
+pub use due::Word;
 use examine::Task;
 
 /// Puts a file of ours into a tenant's mailbox.

@@ -1,7 +1,11 @@
 //! Pure. What a run does to the roster, ready to be written in one transaction.
 
+use crate::parse::field::Field;
 use crate::roster::diff::{Candidate, Compared, Counts};
-use crate::roster::person::{Change, ChangeKind, FieldChanges, Fields, Known, RowHashes};
+use crate::roster::due::{Due, Ending};
+use crate::roster::person::{
+    Change, ChangeKind, Employment, FieldChanges, Fields, Known, RowHashes,
+};
 
 /// Every change of a run. Who is in none of the lists stays as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +19,8 @@ pub struct Plan {
     pub rehashed: Vec<(i64, RowHashes)>,
     /// Leavers who are not in the file.
     pub absent: Vec<(Box<str>, Known)>,
+    /// Known people whose end is told in advance, is told otherwise than before, or is withdrawn.
+    pub due: Vec<(i64, Option<Due>)>,
 }
 
 /// A known person after the run.
@@ -36,9 +42,19 @@ impl Plan {
         self.joiners.push(candidate);
     }
 
-    /// Takes a known person's row, to be compared with what is stored of the person.
-    pub fn decide(&mut self, person: i64, candidate: Candidate, mut stored: Fields) {
-        match candidate.compare(&stored) {
+    /// Takes a known person's row, to be compared with what is stored of the person, and what is known of the person's end.
+    pub fn decide(
+        &mut self,
+        person: i64,
+        candidate: Candidate,
+        mut stored: Fields,
+        ending: Option<&Ending>,
+    ) {
+        let compared = candidate.compare(&stored, ending);
+        if let Some(due) = candidate.ending_after(&stored, &compared, ending) {
+            self.due.push((person, due));
+        }
+        match compared {
             Compared::Unchanged => {
                 self.counts.unchanged += 1;
                 self.rehashed.push((person, candidate.hashes));
@@ -56,6 +72,33 @@ impl Plan {
                 });
             }
         }
+    }
+
+    /// Takes somebody employed whose end has come.
+    pub fn end(&mut self, person: i64, key: Box<str>, due: Due, mut stored: Fields) {
+        self.counts.count(ChangeKind::Leaver);
+        let Some(status) = due.status else {
+            let known = Known {
+                id: person,
+                employment: Employment::Employed,
+                hashes: RowHashes::NONE,
+            };
+            self.absent.push((key, known));
+            return;
+        };
+        let mut changes = FieldChanges::default();
+        changes.note(&stored, Field::EmploymentStatus, &status);
+        changes.apply(&mut stored);
+        // The file says already that the person is employed no more; there is nothing left to remember.
+        self.due.push((person, None));
+        self.revised.push(Revised {
+            person,
+            key,
+            kind: ChangeKind::Leaver,
+            changes,
+            fields: stored,
+            hashes: RowHashes::NONE,
+        });
     }
 
     /// The changes as the history will tell them.

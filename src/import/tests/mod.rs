@@ -1,5 +1,6 @@
 //! Deliveries from the archive to their verdict, with a real database and real mailboxes.
 
+mod due;
 mod full;
 mod held;
 mod mapped;

@@ -11,11 +11,14 @@ mod repeats;
 
 use std::collections::HashMap;
 
+use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::parse::check::Verbatim;
+use crate::parse::field::Field;
 use crate::parse::finding::Finding;
 use crate::parse::record::{KeyOf, Record, Standing, Values};
+use crate::roster::due::{Due, End, Ending};
 use crate::roster::person::{
     ChangeKind, Employment, FieldChanges, Fields, Known, RowHash, RowHashes,
 };
@@ -67,6 +70,8 @@ pub enum Absence {
 #[derive(Debug)]
 pub struct Diff {
     absence: Absence,
+    /// Where the tenant is.
+    today: Date,
     /// Key of the row hashes.
     rules: [u8; 32],
     /// A row as it is hashed; one buffer for all.
@@ -131,7 +136,11 @@ pub struct Candidate {
     pub hashes: RowHashes,
     pub fields: Values,
     row: u64,
+    /// Employed still, whatever the status, when the end is to come.
     standing: Standing,
+    end: End,
+    /// The status counts from the end on, which is to come.
+    status_waits: bool,
 }
 
 /// What comparing a candidate with the stored fields gave.
@@ -157,6 +166,8 @@ impl Diff {
     pub fn new(mapping: &str) -> Self {
         Self {
             absence: Absence::Leaves,
+            // Nothing is in the future.
+            today: Date::MAX,
             rules: *blake3::hash(mapping.as_bytes()).as_bytes(),
             said: Vec::new(),
             people: HashMap::new(),
@@ -174,6 +185,12 @@ impl Diff {
     #[must_use]
     pub fn where_absence(self, absence: Absence) -> Self {
         Self { absence, ..self }
+    }
+
+    /// The same for a file that is read on this day: an end of employment after it is still to come.
+    #[must_use]
+    pub fn on(self, today: Date) -> Self {
+        Self { today, ..self }
     }
 
     /// Takes note of a person of this data source. To be called before the first row.
@@ -205,23 +222,34 @@ impl Diff {
         self.rows += 1;
         let hash = self.hash(record);
         let said = Said::Fields(hash);
+        let end = End::of(record.fields, self.today);
+        let status_waits = end.is_ahead() && record.standing == Standing::Inactive;
+        let standing = if status_waits {
+            Standing::Active
+        } else {
+            record.standing
+        };
         let Entered::First(known) = self.enter(record.key(), record.row, said, |known| {
-            fate(known, record, hash)
+            fate(known, standing, hash)
         }) else {
             return;
         };
+        // With its status to come, the row says another thing than is stored, and another one tomorrow.
+        let verbatim = verbatim.filter(|_| !status_waits);
         let hashes = RowHashes {
             said: hash,
             verbatim,
         };
-        match (fate(known, record, hash), known) {
+        match (fate(known, standing, hash), known) {
             (Fate::Candidate, _) => self.candidates.push(Candidate {
                 key: record.key().into(),
                 known,
                 hashes,
                 fields: record.fields.kept(),
                 row: record.row,
-                standing: record.standing,
+                standing,
+                end,
+                status_waits,
             }),
             (Fate::Unchanged, Some(known))
                 if verbatim.is_some() && verbatim != known.hashes.verbatim =>
@@ -381,8 +409,8 @@ impl Diff {
     }
 }
 
-fn fate(known: Option<Known>, record: &Record<'_>, hash: RowHash) -> Fate {
-    match (known, record.standing) {
+fn fate(known: Option<Known>, standing: Standing, hash: RowHash) -> Fate {
+    match (known, standing) {
         (None, Standing::Inactive) => Fate::Skipped,
         (None, Standing::Active) => Fate::Candidate,
         (Some(known), standing) => {
@@ -414,18 +442,94 @@ impl Candidate {
     }
 
     /// Compares the row with what is stored; fields that the file does not have are left alone.
-    pub fn compare(&self, stored: &Fields) -> Compared {
+    pub fn compare(&self, stored: &Fields, ending: Option<&Ending>) -> Compared {
         let changes = self.changes(stored);
         match self.kind() {
+            Some(ChangeKind::Rehire) if self.is_still_gone(stored, ending) => {
+                if changes.is_empty() {
+                    Compared::Unchanged
+                } else {
+                    Compared::Changed(ChangeKind::Mover, changes)
+                }
+            }
             Some(kind) => Compared::Changed(kind, changes),
             None if changes.is_empty() => Compared::Unchanged,
             None => Compared::Changed(ChangeKind::Mover, changes),
         }
     }
 
+    /// Whether somebody who has left on a day that was told in advance is not back, although the row says employed, as it did before: it still tells
+    /// of that day, and of no hire after it.
+    fn is_still_gone(&self, stored: &Fields, ending: Option<&Ending>) -> bool {
+        let says_employed = self.standing == Standing::Active;
+        let tells_no_other_end = matches!(self.end, End::Past(_) | End::Untold);
+        if ending != Some(&Ending::Past) || !says_employed || !tells_no_other_end {
+            return false;
+        }
+        let now = |field| match self.fields.value(field) {
+            Some(value) => value,
+            None => stored.value(field).unwrap_or_default(),
+        };
+        // Canonical dates sort as text.
+        now(Field::HireDate) <= now(Field::TerminationDate)
+    }
+
+    /// What is to come of the end that a joiner's row tells.
+    pub fn due(&self) -> Option<Due> {
+        self.due_instead_of(None)
+    }
+
+    /// What is to come once the row is taken, for somebody who is employed then, of whom `before` was known.
+    fn due_instead_of(&self, before: Option<&Due>) -> Option<Due> {
+        match (self.end, before) {
+            (End::Untold, before) => before.cloned(),
+            (End::Ahead(on), _) => {
+                let status = self.fields.value(Field::EmploymentStatus);
+                let status = status.filter(|_| self.status_waits).map(str::to_owned);
+                Some(Due { on, status })
+            }
+            // It was told in advance, and has moved to a day that has come.
+            (End::Past(on), Some(before)) => Some(Due {
+                on,
+                ..before.clone()
+            }),
+            (End::Past(_), None) | (End::Never, _) => None,
+        }
+    }
+
+    /// What is known of the person's end once `compared` is written; `None`: what was known stays.
+    pub(super) fn ending_after(
+        &self,
+        stored: &Fields,
+        compared: &Compared,
+        before: Option<&Ending>,
+    ) -> Option<Option<Due>> {
+        let kind = match compared {
+            Compared::Changed(kind, _) => Some(*kind),
+            Compared::Unchanged => None,
+        };
+        let was = self.known.map(|known| known.employment);
+        let is = kind.and_then(ChangeKind::employment).or(was);
+        let (due, after) = match before {
+            Some(Ending::Ahead(due)) => (Some(due), self.due_instead_of(Some(due))),
+            Some(Ending::Past) | None => (None, self.due_instead_of(None)),
+        };
+        let after = after.filter(|_| is == Some(Employment::Employed));
+        if is == Some(Employment::Left) && self.is_still_gone(stored, before)
+            || before.is_none() && after.is_none()
+            || due.is_some() && due == after.as_ref()
+        {
+            return None;
+        }
+        Some(after)
+    }
+
     fn changes(&self, stored: &Fields) -> FieldChanges {
         let mut changes = FieldChanges::default();
         for (field, value) in self.fields.iter() {
+            if field == Field::EmploymentStatus && self.status_waits {
+                continue;
+            }
             changes.note(stored, field, value);
         }
         changes
