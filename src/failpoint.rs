@@ -96,6 +96,7 @@ points! {
     SettleRevised,
     SettleRehashed,
     SettleAbsent,
+    SettleLinks,
     SettleDue,
     SettleChanges,
     SettleRun,

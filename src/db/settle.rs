@@ -6,7 +6,7 @@ use super::change::NewChange;
 use super::person::Place;
 use super::run::Judged;
 use super::{
-    Db, DbError, accepted_shape, change, due_change, finding, held_change, job, pass, person,
+    Db, DbError, accepted_shape, change, due_change, finding, held_change, job, link, pass, person,
     roster_version, run,
 };
 use crate::failpoint::Point;
@@ -127,6 +127,8 @@ pub(super) async fn write_plan(
     person::rehash(connection, &plan.rehashed).await?;
     pass(Point::SettleAbsent).await?;
     person::leave(connection, place.run, &plan.absent).await?;
+    pass(Point::SettleLinks).await?;
+    link::compare_again(connection, place.tenant, place.environment, &plan.loose).await?;
     pass(Point::SettleDue).await?;
     let joiners_due = plan.joiners.iter().zip(first_id..);
     let joiners_due = joiners_due.filter_map(|(it, person)| Some((person, Some(it.due()?))));

@@ -3,6 +3,7 @@
 use std::fs::File;
 
 use crate::db::Page;
+use crate::import::links::Claims;
 use crate::import::reader::Ending;
 use crate::import::reading::{Reading, consume};
 use crate::import::{ImportError, Importer};
@@ -15,6 +16,9 @@ use crate::queue::job::Approval;
 use crate::report::findings::Findings;
 use crate::report::run::Outcome;
 use crate::roster::diff::{Absence, Counts, Diff, Draft};
+use crate::roster::due;
+use crate::roster::new_id::Leavers;
+use crate::roster::person::ChangeKind;
 use crate::roster::plan::Plan;
 use crate::tenant::{DataSource, Environment, Mode, TenantId};
 
@@ -139,8 +143,16 @@ impl Importer {
             });
         }
         let removal = draft.removal;
-        let plan = self.resolve(draft).await?;
-        let objections = [task.source.safeguard.objection(removal), shrunk, moved];
+        let (mut plan, claims) = self.resolve(draft).await?;
+        let renumbered = self.renumbered(&plan, &mut findings).await?;
+        self.link(task, columns.as_ref(), claims, &mut plan, &mut findings)
+            .await?;
+        let objections = [
+            task.source.safeguard.objection(removal),
+            shrunk,
+            moved,
+            renumbered,
+        ];
         let objections: Vec<String> = objections.into_iter().flatten().collect();
         let objection = (!objections.is_empty()).then(|| objections.join(". "));
         let (outcome, reason) = judge(task, &plan.counts, objection, &mapping, roster_version);
@@ -217,22 +229,59 @@ impl Importer {
     }
 
     /// Compares the rows that may change somebody with what is stored.
-    async fn resolve(&self, draft: Draft) -> Result<Plan, ImportError> {
+    async fn resolve(&self, draft: Draft) -> Result<(Plan, Claims), ImportError> {
         let mut plan = draft.plan;
+        let mut claims = Claims::default();
+        for joiner in &plan.joiners {
+            claims.take(joiner);
+        }
         let mut undecided = draft.undecided.into_iter();
         loop {
             let batch: Vec<_> = undecided.by_ref().take(BATCH).collect();
             if batch.is_empty() {
-                return Ok(plan);
+                return Ok((plan, claims));
             }
             let ids: Vec<i64> = batch.iter().map(|(known, _)| known.id).collect();
             let mut stored = self.db.stored_fields(&ids).await?;
             let endings = self.db.endings(&ids).await?;
             for (known, candidate) in batch {
                 let fields = stored.remove(&known.id).unwrap_or_default();
-                plan.decide(known.id, candidate, fields, endings.get(&known.id));
+                let ending = endings.get(&known.id);
+                if candidate.says_employed() && ending != Some(&due::Ending::Past) {
+                    claims.take(&candidate);
+                }
+                plan.decide(known.id, candidate, fields, ending);
             }
         }
+    }
+}
+
+impl Importer {
+    /// Why a person has to look whether somebody leaves and joins again under another employee id.
+    async fn renumbered(
+        &self,
+        plan: &Plan,
+        findings: &mut Findings,
+    ) -> Result<Option<String>, ImportError> {
+        if !Leavers::are_to_be_compared(plan) {
+            return Ok(None);
+        }
+        let mut leavers = Leavers::default();
+        for revised in &plan.revised {
+            if revised.kind == ChangeKind::Leaver {
+                leavers.add(&revised.key, &revised.fields);
+            }
+        }
+        for batch in plan.absent.chunks(BATCH) {
+            let ids: Vec<i64> = batch.iter().map(|(_, known)| known.id).collect();
+            let stored = self.db.stored_fields(&ids).await?;
+            for (key, known) in batch {
+                if let Some(fields) = stored.get(&known.id) {
+                    leavers.add(key, fields);
+                }
+            }
+        }
+        Ok(leavers.compare(plan, |finding| findings.push(finding)))
     }
 }
 

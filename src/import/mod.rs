@@ -6,6 +6,7 @@
 mod child;
 mod due;
 mod examine;
+mod links;
 mod local;
 pub mod reader;
 mod reading;

@@ -154,6 +154,14 @@ pub mod code {
         UNIQUE_ERROR = "unique-error";
         /// The row is identical to an earlier one; it was counted once.
         DUPLICATE_ROW = "duplicate-row";
+        /// Somebody would join and somebody leave with the same work e-mail, or the same birth date and last name: perhaps one person under another employee id. The run is held.
+        CHANGED_ID = "changed-id";
+        /// The manager that a row names is nobody in the roster. A warning; the rest of the row is taken.
+        FOREIGN_KEY = "foreign-key";
+        /// The manager that a row names has left. A warning.
+        MANAGER_LEFT = "manager-left";
+        /// People who are each other's managers in a ring; it is named by their ids. A warning; information where somebody is their own manager.
+        MANAGER_CYCLE = "manager-cycle";
         /// A header and no people: an empty file never makes leavers. Refuses the file.
         NO_ROWS = "no-rows";
         /// The last line of an error file that lists only the first findings.

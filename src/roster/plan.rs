@@ -21,6 +21,8 @@ pub struct Plan {
     pub absent: Vec<(Box<str>, Known)>,
     /// Known people whose end is told in advance, is told otherwise than before, or is withdrawn.
     pub due: Vec<(i64, Option<Due>)>,
+    /// Keys of people whose next rows are to be compared with what is stored, although they say what they say now: until their manager is somebody.
+    pub loose: Vec<Box<str>>,
 }
 
 /// A known person after the run.

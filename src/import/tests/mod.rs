@@ -3,8 +3,10 @@
 mod due;
 mod full;
 mod held;
+mod links;
 mod mapped;
 mod modes;
+mod new_id;
 mod parked;
 
 use std::collections::BTreeMap;

@@ -436,6 +436,16 @@ impl Candidate {
         }
     }
 
+    /// Where it stands in the file.
+    pub const fn row(&self) -> u64 {
+        self.row
+    }
+
+    /// Whether it says that the person is employed for now.
+    pub fn says_employed(&self) -> bool {
+        self.standing == Standing::Active
+    }
+
     /// The change of somebody of whom nothing is stored.
     pub fn all_new(&self) -> FieldChanges {
         self.changes(&Fields::default())
