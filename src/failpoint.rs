@@ -93,6 +93,7 @@ points! {
     SettleHeld,
     SettleVersion,
     SettleJoiners,
+    SettleStubs,
     SettleRevised,
     SettleRehashed,
     SettleAbsent,

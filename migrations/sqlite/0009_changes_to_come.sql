@@ -10,5 +10,17 @@ CREATE TABLE due_change (
 ) STRICT;
 CREATE INDEX due_change_by_day ON due_change (due_on, tenant, environment, source) WHERE applied = 0;
 
--- Whom somebody who leaves is the manager of.
-CREATE INDEX person_by_manager ON person (tenant, environment, fields ->> 'manager_id') WHERE standing = 'employed' AND fields ->> 'manager_id' IS NOT NULL;
+-- Whom everybody has for a manager: beside the fields, and in the index that every night reads, so that whom a leaver leaves behind is found without
+-- reading the fields of everybody. An index of the expression made a first import half as slow again.
+ALTER TABLE person ADD COLUMN manager TEXT;
+UPDATE person SET manager = fields ->> 'manager_id';
+CREATE TRIGGER person_manager AFTER UPDATE OF fields ON person WHEN NEW.manager IS NOT (NEW.fields ->> 'manager_id') BEGIN
+    UPDATE person SET manager = NEW.fields ->> 'manager_id' WHERE id = NEW.id;
+END;
+DROP INDEX person_to_compare;
+CREATE INDEX person_to_compare ON person (tenant, environment, source, key, standing, row_hash, verbatim_hash, manager);
+
+-- People of whom nothing is known but that a row named them. Whoever is one does not leave by being absent.
+CREATE TABLE stub (
+    person INTEGER PRIMARY KEY REFERENCES person (id) ON DELETE CASCADE
+) STRICT;

@@ -144,8 +144,6 @@ impl Daemon {
         let photos = photos(&core, &settings);
         let wake_photos = Arc::clone(&photos.wake);
         let worker = worker(&core, &settings, Arc::clone(&wake), &wake_photos);
-        let importer = Arc::clone(&core.importer);
-        let importers = settings.part(move |config| Arc::new(importer.under(config)));
         let logins = Logins::new(
             settings.clone(),
             Arc::clone(&core.mailboxes),
@@ -179,13 +177,7 @@ impl Daemon {
         reload::waiting(&core.db, &settings.now()).await;
         let in_group = workers.clone();
         workers.spawn_vital("worker", async move { worker.serve(&in_group).await });
-        let due = Importer::serve_due(
-            importers,
-            Arc::clone(&wake_photos),
-            workers.draining().clone(),
-        );
-        workers.spawn_vital("due changes", due);
-        workers.spawn_vital("photos", photos.serve(workers.draining().clone()));
+        keep_house(&core, &settings, photos, &workers);
         if let Some(ftps) = listeners.ftps {
             ftps.serve(&sessions);
         }
@@ -401,6 +393,21 @@ impl Listeners {
     }
 }
 
+/// Begins to look at photos, and at what is due on each day.
+fn keep_house(core: &Core, settings: &Live<Config>, photos: Photos, workers: &Tasks) {
+    let importers = importers(core, settings);
+    let (wake, draining) = (Arc::clone(&photos.wake), workers.draining().clone());
+    let due = Importer::serve_due(importers, wake, draining.clone());
+    workers.spawn_vital("due changes", due);
+    workers.spawn_vital("photos", photos.serve(draining));
+}
+
+/// The importer under whatever configuration is in force.
+fn importers(core: &Core, settings: &Live<Config>) -> Live<Importer> {
+    let importer = Arc::clone(&core.importer);
+    settings.part(move |config| Arc::new(importer.under(config)))
+}
+
 /// What looks at photos.
 fn photos(core: &Core, settings: &Live<Config>) -> Photos {
     let reader = core.importer.reader.clone();
@@ -421,8 +428,7 @@ fn worker(
     wake: Arc<Notify>,
     wake_photos: &Arc<Notify>,
 ) -> Worker {
-    let importer = Arc::clone(&core.importer);
-    let importers = settings.part(move |config| Arc::new(importer.under(config)));
+    let importers = importers(core, settings);
     Worker {
         db: core.db.clone(),
         clock: Arc::clone(&core.clock),

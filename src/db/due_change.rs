@@ -33,9 +33,10 @@ impl Db {
         .await?;
         rows.iter()
             .map(|row| {
-                let ending = match row.try_get("applied")? {
-                    true => Ending::Past,
-                    false => Ending::Ahead(due(row)?),
+                let ending = if row.try_get("applied")? {
+                    Ending::Past
+                } else {
+                    Ending::Ahead(due(row)?)
                 };
                 Ok((row.try_get("person")?, ending))
             })

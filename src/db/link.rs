@@ -1,4 +1,4 @@
-//! Who has whom for a manager: read out of the people's fields, so that it is right whoever has written them.
+//! Who has whom for a manager. The column beside the fields is set by whoever adds people, and follows the fields by itself.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,10 @@ use super::{Db, DbError, from_json, to_json};
 use crate::roster::links::Superior;
 use crate::roster::person::Employment;
 use crate::tenant::{Environment, TenantId};
+
+/// Read from an index alone: everybody's fields would be ten times as much.
+pub(super) const PEOPLE_BELOW: &str = "SELECT manager, key FROM person INDEXED BY person_to_compare
+     WHERE tenant = ?1 AND environment = ?2 AND standing = 'employed' AND manager IN (SELECT value FROM json_each(?3)) ORDER BY source, key";
 
 /// People read by one statement.
 const PAGE: i64 = 1_000;
@@ -31,7 +35,7 @@ impl Db {
         keys: &[&str],
     ) -> Result<Vec<(String, Superior)>, DbError> {
         let rows = sqlx::query(
-            "SELECT key, standing, coalesce(fields ->> 'manager_id', '') AS manager FROM person
+            "SELECT key, standing, coalesce(manager, '') AS manager FROM person
              WHERE tenant = ?1 AND environment = ?2 AND source IN (SELECT source FROM roster_version WHERE tenant = ?1 AND environment = ?2)
                  AND key IN (SELECT value FROM json_each(?3)) ORDER BY standing, source, key",
         )
@@ -56,18 +60,14 @@ impl Db {
         &self,
         tenant: &TenantId,
         environment: Environment,
-        managers: &[&str],
+        managers: &[Box<str>],
     ) -> Result<BTreeMap<String, Vec<String>>, DbError> {
-        let rows = sqlx::query(
-            "SELECT fields ->> 'manager_id' AS manager, key FROM person
-             WHERE tenant = ?1 AND environment = ?2 AND standing = 'employed' AND fields ->> 'manager_id' IS NOT NULL
-                 AND fields ->> 'manager_id' IN (SELECT value FROM json_each(?3)) ORDER BY key",
-        )
-        .bind(tenant.as_str())
-        .bind(environment.as_str())
-        .bind(to_json(managers))
-        .fetch_all(&self.reader)
-        .await?;
+        let rows = sqlx::query(PEOPLE_BELOW)
+            .bind(tenant.as_str())
+            .bind(environment.as_str())
+            .bind(to_json(managers))
+            .fetch_all(&self.reader)
+            .await?;
         let mut below: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in rows {
             let people = below.entry(row.try_get("manager")?).or_default();
@@ -94,8 +94,8 @@ impl Db {
         let mut last = 0;
         loop {
             let page: String = sqlx::query_scalar(
-                "SELECT json_group_array(json_array(id, key, standing, fields ->> 'work_email', fields ->> 'manager_id', fields ->> 'manager_email')) FROM (
-                     SELECT id, key, standing, fields FROM person WHERE tenant = ?1 AND environment = ?2 AND id > ?3 ORDER BY id LIMIT ?4)",
+                "SELECT json_group_array(json_array(id, key, standing, fields ->> 'work_email', manager, fields ->> 'manager_email')) FROM (
+                     SELECT id, key, standing, manager, fields FROM person WHERE tenant = ?1 AND environment = ?2 AND id > ?3 ORDER BY id LIMIT ?4)",
             )
             .bind(tenant.as_str())
             .bind(environment.as_str())

@@ -25,6 +25,7 @@ mod seen_file;
 mod settle;
 mod settle_due;
 mod snapshot;
+mod stub;
 
 use std::borrow::Cow;
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use super::person::Place;
 use super::run::Judged;
 use super::{
     Db, DbError, accepted_shape, change, due_change, finding, held_change, job, link, pass, person,
-    roster_version, run,
+    roster_version, run, stub,
 };
 use crate::failpoint::Point;
 use crate::parse::check::drift::Shape;
@@ -64,7 +64,7 @@ impl Db {
             let seen = verdict.roster_version;
             pass(Point::SettleVersion).await?;
             roster_version::expect(&mut transaction, tenant, environment, source, seen).await?;
-            if plan.counts.any_change() {
+            if plan.any_change() {
                 roster_version::advance(&mut transaction, tenant, environment, source, seen)
                     .await?;
             }
@@ -121,12 +121,16 @@ pub(super) async fn write_plan(
     let first_id = person::next_id(connection).await?;
     pass(Point::SettleJoiners).await?;
     person::add(connection, place, first_id, &plan.joiners).await?;
+    pass(Point::SettleStubs).await?;
+    let first_stub = first_id + i64::try_from(plan.joiners.len()).unwrap_or(i64::MAX);
+    stub::add(connection, place, first_stub, &plan.stubs).await?;
     pass(Point::SettleRevised).await?;
     person::revise(connection, place.run, &plan.revised).await?;
     pass(Point::SettleRehashed).await?;
     person::rehash(connection, &plan.rehashed).await?;
     pass(Point::SettleAbsent).await?;
     person::leave(connection, place.run, &plan.absent).await?;
+    stub::fill(connection).await?;
     pass(Point::SettleLinks).await?;
     link::compare_again(connection, place.tenant, place.environment, &plan.loose).await?;
     pass(Point::SettleDue).await?;
@@ -153,12 +157,21 @@ pub(super) async fn write_plan(
         kind: ChangeKind::Leaver,
         fields: Cow::Owned(FieldChanges::default()),
     });
+    let stubs = plan
+        .stubs
+        .iter()
+        .zip(first_stub..)
+        .map(|((_, changes), person)| NewChange {
+            person,
+            kind: ChangeKind::Joiner,
+            fields: Cow::Borrowed(changes),
+        });
     pass(Point::SettleChanges).await?;
     change::write(
         connection,
         place.run,
         now,
-        joiners.chain(revised).chain(absent),
+        joiners.chain(revised).chain(absent).chain(stubs),
     )
     .await
 }

@@ -45,7 +45,7 @@ impl Db {
         roster_version::expect(&mut transaction, tenant, environment, source, seen).await?;
         let outcome = match verdict.objection {
             Some(_) => Outcome::Held,
-            None if plan.counts.any_change() => Outcome::Applied,
+            None if plan.any_change() => Outcome::Applied,
             None => Outcome::NoChange,
         };
         let own = OwnRun {

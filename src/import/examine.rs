@@ -105,20 +105,6 @@ impl Importer {
             shape,
             columns,
         } = self.read(task, &mapping, before.as_ref(), file).await?;
-        let tells_status = |columns: &MappedColumns| {
-            let mut fields = columns.columns.iter().filter_map(MappedColumn::field);
-            fields.any(|field| field == Field::EmploymentStatus)
-        };
-        if task.mode == Mode::Status
-            && draft.is_some()
-            && !columns.as_ref().is_some_and(tells_status)
-        {
-            findings.push(no_status());
-            return Ok(Examined {
-                columns,
-                ..refused(reason(&findings), false, findings)
-            });
-        }
         let (mut moved, mut shrunk) = (None, None);
         if let (Some(before), Some(now)) = (&before, &shape) {
             findings.extend(drift(before, now));
@@ -129,24 +115,20 @@ impl Importer {
                 shrunk = task.source.safeguard.shrinkage(before.rows, now.rows);
             }
         }
+        let unfit = draft
+            .as_ref()
+            .and_then(|draft| unfit(task.mode, draft, columns.as_ref()));
+        let draft = draft.filter(|_| unfit.is_none());
+        findings.extend(unfit);
         let Some(draft) = draft else {
             return Ok(Examined {
                 columns,
                 ..refused(reason(&findings), false, findings)
             });
         };
-        if draft.plan.counts.rows == 0 && task.mode != Mode::Delta {
-            findings.push(no_rows());
-            return Ok(Examined {
-                columns,
-                ..refused(reason(&findings), false, findings)
-            });
-        }
         let removal = draft.removal;
-        let (mut plan, claims) = self.resolve(draft).await?;
-        let renumbered = self.renumbered(&plan, &mut findings).await?;
-        self.link(task, columns.as_ref(), claims, &mut plan, &mut findings)
-            .await?;
+        let (plan, renumbered) =
+            Box::pin(self.plan(task, draft, columns.as_ref(), &mut findings)).await?;
         let objections = [
             task.source.safeguard.objection(removal),
             shrunk,
@@ -155,7 +137,7 @@ impl Importer {
         ];
         let objections: Vec<String> = objections.into_iter().flatten().collect();
         let objection = (!objections.is_empty()).then(|| objections.join(". "));
-        let (outcome, reason) = judge(task, &plan.counts, objection, &mapping, roster_version);
+        let (outcome, reason) = judge(task, &plan, objection, &mapping, roster_version);
         Ok(Examined {
             outcome,
             reason,
@@ -184,6 +166,11 @@ impl Importer {
             Mode::Delta | Mode::Status => Absence::Stays,
         };
         let mut diff = Diff::new(digest).where_absence(absence);
+        let stubs = self
+            .db
+            .stubs(task.tenant, task.environment, &task.source.name)
+            .await?;
+        diff.know_stubs(stubs.into_iter().map(Box::from));
         if let Some(tenant) = self.tenants.get(task.tenant) {
             diff = diff.on(tenant.day(self.clock.now()));
         }
@@ -226,6 +213,21 @@ impl Importer {
             reading.shape = None;
         }
         Ok(reading)
+    }
+
+    /// What the file would do, and why a person has to look whether an id was changed. The findings tell of that, and of managers.
+    async fn plan(
+        &self,
+        task: Task<'_>,
+        draft: Draft,
+        columns: Option<&MappedColumns>,
+        findings: &mut Findings,
+    ) -> Result<(Plan, Option<String>), ImportError> {
+        let (mut plan, claims) = self.resolve(draft).await?;
+        let renumbered = self.renumbered(&plan, findings).await?;
+        self.link(task, columns, claims, &mut plan, findings)
+            .await?;
+        Ok((plan, renumbered))
     }
 
     /// Compares the rows that may change somebody with what is stored.
@@ -288,11 +290,12 @@ impl Importer {
 /// Whether the run may do what it would do. `objection` is why a person should look first.
 fn judge(
     task: Task<'_>,
-    counts: &Counts,
+    plan: &Plan,
     objection: Option<String>,
     mapping: &str,
     roster_version: u64,
 ) -> (Outcome, Option<String>) {
+    let counts = &plan.counts;
     if counts.rows > 0 && counts.refused_rows == counts.rows {
         let reason = "Every row of the file was refused, so nothing was changed.";
         return (Outcome::Refused, Some(reason.to_owned()));
@@ -309,7 +312,7 @@ fn judge(
         };
         return (Outcome::Held, Some(reason));
     }
-    if counts.any_change() {
+    if plan.any_change() {
         (Outcome::Applied, None)
     } else {
         (Outcome::NoChange, None)
@@ -322,6 +325,20 @@ fn reason(findings: &Findings) -> String {
         || "The file was refused.".to_owned(),
         |finding| finding.message.clone(),
     )
+}
+
+/// Why a file that could be read is refused all the same.
+fn unfit(mode: Mode, draft: &Draft, columns: Option<&MappedColumns>) -> Option<Finding> {
+    if mode == Mode::Status && !columns.is_some_and(tells_status) {
+        return Some(no_status());
+    }
+    // On some days nobody changes.
+    (draft.plan.counts.rows == 0 && mode != Mode::Delta).then(no_rows)
+}
+
+fn tells_status(columns: &MappedColumns) -> bool {
+    let mut fields = columns.columns.iter().filter_map(MappedColumn::field);
+    fields.any(|field| field == Field::EmploymentStatus)
 }
 
 fn no_status() -> Finding {

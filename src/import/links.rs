@@ -15,6 +15,7 @@ use crate::roster::diff::Candidate;
 use crate::roster::links::{Claim, Links, Superior};
 use crate::roster::person::{ChangeKind, Employment};
 use crate::roster::plan::Plan;
+use crate::tenant::UnknownManagers;
 
 /// People asked for at once.
 const BATCH: usize = 1_000;
@@ -78,12 +79,12 @@ impl Importer {
         };
         let column = header(Field::ManagerId).or_else(|| header(Field::ManagerEmail));
         let mut links = Links::in_column(column);
-        let mut leavers: Vec<&str> = plan.absent.iter().map(|(key, _)| &**key).collect();
+        let mut leavers: Vec<Box<str>> = plan.absent.iter().map(|(key, _)| key.clone()).collect();
         let revised = plan.revised.iter();
         leavers.extend(
             revised
                 .filter(|it| it.kind == ChangeKind::Leaver)
-                .map(|it| &*it.key),
+                .map(|it| it.key.clone()),
         );
         for key in &leavers {
             links.leaves(key);
@@ -109,6 +110,11 @@ impl Importer {
                 break;
             }
             wanted = self.learn(task, &mut links, &wanted).await?;
+        }
+        if task.source.unknown_managers == UnknownManagers::Stubs {
+            for key in links.stubs(|finding| findings.push(finding)) {
+                plan.stub(key);
+            }
         }
         let told = links.judge(|finding| findings.push(finding));
         let mut loose: Vec<Box<str>> = told.into_iter().map(Box::from).collect();

@@ -47,7 +47,7 @@ impl Importer {
             sha256: &sha256,
             approval: None,
         };
-        let examined = self.examine(task, file_handle).await?;
+        let examined = Box::pin(self.examine(task, file_handle)).await?;
         let changes = examined.plan.iter().flat_map(Plan::changes);
         let changes: Vec<_> = changes
             .map(|mut change| {

@@ -103,7 +103,7 @@ impl Importer {
             sha256: &job.sha256,
             approval: job.approval.as_ref(),
         };
-        let examined = self.examine(task, file).await?;
+        let examined = Box::pin(self.examine(task, file)).await?;
         failpoint::pass_async(Point::Diffed)
             .await
             .map_err(ImportError::Step)?;
@@ -122,7 +122,7 @@ impl Importer {
                 .as_ref()
                 .filter(|_| examined.outcome.is_good() || examined.outcome == Outcome::Held),
         };
-        let superseded = self.db.settle(job, &verdict).await?;
+        let superseded = Box::pin(self.db.settle(job, &verdict)).await?;
         failpoint::pass_async(Point::Settled)
             .await
             .map_err(ImportError::Step)?;

@@ -162,6 +162,8 @@ pub mod code {
         MANAGER_LEFT = "manager-left";
         /// People who are each other's managers in a ring; it is named by their ids. A warning; information where somebody is their own manager.
         MANAGER_CYCLE = "manager-cycle";
+        /// A row names somebody whom nobody knows, who was added with no more than the employee id: their own row is still to come. Information.
+        STUB_ADDED = "stub-added";
         /// A header and no people: an empty file never makes leavers. Refuses the file.
         NO_ROWS = "no-rows";
         /// The last line of an error file that lists only the first findings.

@@ -8,6 +8,8 @@ use crate::roster::person::Employment;
 
 /// Ids of a ring that are named before it is said how many more there are.
 const NAMED: usize = 12;
+/// Bytes of a stub's key: no row could have a longer one.
+const KEY_BYTES: usize = 200;
 
 /// Somebody of the file who is employed once it is applied, and whom the row names as manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +115,35 @@ impl Links {
         (!people.is_empty()).then(|| finding.with_severity(Severity::Warning))
     }
 
+    /// Makes stubs of those whom a row names and nobody knows, each once.
+    pub fn stubs(&mut self, mut tell: impl FnMut(Finding)) -> Vec<Box<str>> {
+        let mut stubs = Vec::new();
+        for at in 0..self.claims.len() {
+            let Some(claim) = self.claims.get(at).filter(|it| can_be_key(&it.manager)) else {
+                continue;
+            };
+            if self.people.contains_key(&claim.manager) {
+                continue;
+            }
+            let key = claim.manager.clone();
+            let finding = Finding::row(
+                claim.row,
+                self.column.as_deref(),
+                code::STUB_ADDED,
+                "The manager of this row is nobody in the roster, and was added with no more than the employee id.",
+                "Send the manager's own row: it fills in the rest.",
+            );
+            tell(finding.with_severity(Severity::Info));
+            let superior = Superior {
+                employment: Employment::Employed,
+                manager: Box::default(),
+            };
+            self.people.insert(key.clone(), superior);
+            stubs.push(key);
+        }
+        stubs
+    }
+
     /// Everything that is wrong with them; and the keys of those whose link leads nowhere.
     pub fn judge(&self, mut tell: impl FnMut(Finding)) -> Vec<&str> {
         let mut loose = Vec::new();
@@ -205,6 +236,11 @@ fn rings(managers: &[Option<usize>]) -> Vec<Vec<usize>> {
         }
     }
     found
+}
+
+/// Whether a row may have it for its key; an address is none.
+fn can_be_key(text: &str) -> bool {
+    (1..=KEY_BYTES).contains(&text.len()) && !text.contains('@')
 }
 
 fn closed(ring: &[&str]) -> Finding {

@@ -2,7 +2,7 @@
 
 use crate::parse::field::Field;
 use crate::roster::diff::{Candidate, Compared, Counts};
-use crate::roster::due::{Due, Ending};
+use crate::roster::due::{Due, Ending, Turn};
 use crate::roster::person::{
     Change, ChangeKind, Employment, FieldChanges, Fields, Known, RowHashes,
 };
@@ -23,6 +23,8 @@ pub struct Plan {
     pub due: Vec<(i64, Option<Due>)>,
     /// Keys of people whose next rows are to be compared with what is stored, although they say what they say now: until their manager is somebody.
     pub loose: Vec<Box<str>>,
+    /// People whom rows name and nobody knows, each with all that there is to say of them.
+    pub stubs: Vec<(Box<str>, FieldChanges)>,
 }
 
 /// A known person after the run.
@@ -53,7 +55,7 @@ impl Plan {
         ending: Option<&Ending>,
     ) {
         let compared = candidate.compare(&stored, ending);
-        if let Some(due) = candidate.ending_after(&stored, &compared, ending) {
+        if let Turn::Becomes(due) = candidate.ending_after(&stored, &compared, ending) {
             self.due.push((person, due));
         }
         match compared {
@@ -74,6 +76,19 @@ impl Plan {
                 });
             }
         }
+    }
+
+    /// Whether anybody is another one afterwards.
+    pub fn any_change(&self) -> bool {
+        self.counts.any_change() || !self.stubs.is_empty()
+    }
+
+    /// Takes somebody whom a row names and nobody knows: active, with their id and no more (R3.21, R3.22).
+    pub fn stub(&mut self, key: Box<str>) {
+        let mut changes = FieldChanges::default();
+        changes.note(&Fields::default(), Field::EmployeeId, &key);
+        changes.note(&Fields::default(), Field::EmploymentStatus, "active");
+        self.stubs.push((key, changes));
     }
 
     /// Takes somebody employed whose end has come.
@@ -120,6 +135,11 @@ impl Plan {
             employee_id: key.to_string(),
             fields: FieldChanges::default(),
         });
-        joiners.chain(revised).chain(absent)
+        let stubs = self.stubs.iter().map(|(key, changes)| Change {
+            kind: ChangeKind::Joiner,
+            employee_id: key.to_string(),
+            fields: changes.clone(),
+        });
+        joiners.chain(revised).chain(absent).chain(stubs)
     }
 }

@@ -90,3 +90,56 @@ async fn managers_are_found_by_their_address_where_that_is_all_there_is() {
         [(None, "manager-cycle"), (Some(4), "foreign-key")]
     );
 }
+
+#[tokio::test]
+async fn a_manager_whom_nobody_knows_becomes_a_stub_that_the_next_row_fills_r3_21_to_r3_23() {
+    let bench = Bench::new().await;
+    let mut importer = Importer::clone(&bench.importer);
+    let tenant = Arc::make_mut(importer.tenants.get_mut(&acme()).unwrap());
+    tenant.data_sources[0].unknown_managers = crate::tenant::UnknownManagers::Stubs;
+    let import = async |csv: &str| {
+        let delivery = bench.deliver(csv).await;
+        let run = importer.run_to_end(&bench.me, &delivery).await.unwrap();
+        let id = run.id.clone().unwrap();
+        let document = bench.db().run_document(&id, u32::MAX).await;
+        (run, document.unwrap().unwrap())
+    };
+    let file = chart(&[("1", ""), ("2", "9"), ("3", "9")]);
+    let (run, document) = import(&file).await;
+    assert_eq!((run.outcome, run.counts.joiners), (Outcome::Applied, 3));
+    assert_eq!(
+        (
+            document.changes.len(),
+            document.changes[3].employee_id.as_str()
+        ),
+        (4, "9")
+    );
+    let codes: Vec<_> = document
+        .findings
+        .iter()
+        .map(|it| (it.row, it.code.as_str()))
+        .collect();
+    assert_eq!(codes, [(Some(3), "stub-added")]);
+    assert_eq!(bench.roster(false).await, ["1", "2", "3", "9"]);
+    let stubs = async || {
+        let place = (acme(), Environment::Production);
+        let stubs = bench.db().stubs(&place.0, place.1, "employees").await;
+        stubs.unwrap()
+    };
+    assert_eq!(stubs().await, ["9"]);
+    // Nobody says anything of it: it stays, and is nobody's leaver.
+    let (run, document) = import(&file).await;
+    assert_eq!(
+        (run.outcome, document.findings.len()),
+        (Outcome::NoChange, 0)
+    );
+    let (run, _) = import(&chart(&[("1", ""), ("2", "9"), ("3", "9"), ("9", "1")])).await;
+    assert_eq!((run.counts.movers, run.counts.leavers), (1, 0));
+    assert!(stubs().await.is_empty());
+    let (run, _) = import(&file).await;
+    assert_eq!(
+        (run.outcome, run.counts.leavers),
+        (Outcome::Applied, 1),
+        "{run:?}"
+    );
+}

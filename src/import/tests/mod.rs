@@ -56,6 +56,7 @@ fn source(name: &str, mode: Mode) -> DataSource {
         },
         agreement: Agreement::default(),
         safeguard: Safeguard::default(),
+        unknown_managers: crate::tenant::UnknownManagers::default(),
     }
 }
 

@@ -9,7 +9,7 @@
 
 mod repeats;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::parse::check::Verbatim;
 use crate::parse::field::Field;
 use crate::parse::finding::Finding;
 use crate::parse::record::{KeyOf, Record, Standing, Values};
-use crate::roster::due::{Due, End, Ending};
+use crate::roster::due::{Due, End, Ending, Turn};
 use crate::roster::person::{
     ChangeKind, Employment, FieldChanges, Fields, Known, RowHash, RowHashes,
 };
@@ -77,6 +77,8 @@ pub struct Diff {
     /// A row as it is hashed; one buffer for all.
     said: Vec<u8>,
     people: HashMap<Box<str>, Slot>,
+    /// Of whom nothing is known but the key.
+    stubs: HashSet<Box<str>>,
     repeats: Repeats,
     candidates: Vec<Candidate>,
     /// Unchanged people whose row reads otherwise than before.
@@ -171,6 +173,7 @@ impl Diff {
             rules: *blake3::hash(mapping.as_bytes()).as_bytes(),
             said: Vec::new(),
             people: HashMap::new(),
+            stubs: HashSet::new(),
             repeats: Repeats::default(),
             candidates: Vec::new(),
             reworded: Vec::new(),
@@ -200,6 +203,11 @@ impl Diff {
             first: None,
         };
         self.people.insert(key, slot);
+    }
+
+    /// Takes note of people of whom nothing is known but that a row named them: their own row is still to come, so nothing follows from its absence.
+    pub fn know_stubs(&mut self, keys: impl IntoIterator<Item = Box<str>>) {
+        self.stubs.extend(keys);
     }
 
     /// Takes a row that reads to the letter as the last one of its person did, and says whether it is such a row; all others want checking first.
@@ -341,7 +349,7 @@ impl Diff {
                 .filter(|known| known.employment == Employment::Employed);
             employed_before += u64::from(employed.is_some());
             match slot.first.map(|first| first.fate) {
-                None if self.absence == Absence::Stays => {}
+                None if self.absence == Absence::Stays || self.stubs.contains(&key) => {}
                 None => absent.extend(employed.map(|known| (key, known))),
                 Some(Fate::Candidate | Fate::Refused) => {}
                 Some(_) if verdict.conflicting.contains(&key) => {}
@@ -491,29 +499,24 @@ impl Candidate {
 
     /// What is to come once the row is taken, for somebody who is employed then, of whom `before` was known.
     fn due_instead_of(&self, before: Option<&Due>) -> Option<Due> {
-        match (self.end, before) {
-            (End::Untold, before) => before.cloned(),
-            (End::Ahead(on), _) => {
-                let status = self.fields.value(Field::EmploymentStatus);
-                let status = status.filter(|_| self.status_waits).map(str::to_owned);
-                Some(Due { on, status })
-            }
-            // It was told in advance, and has moved to a day that has come.
-            (End::Past(on), Some(before)) => Some(Due {
-                on,
-                ..before.clone()
-            }),
-            (End::Past(_), None) | (End::Never, _) => None,
-        }
+        let status = self.fields.value(Field::EmploymentStatus);
+        let status = status.filter(|_| self.status_waits).map(str::to_owned);
+        let on = match (self.end, before) {
+            // Told in advance once, it may move to a day that has come.
+            (End::Ahead(on), _) | (End::Past(on), Some(_)) => on,
+            (End::Untold, Some(before)) => before.on,
+            (End::Past(_) | End::Untold, None) | (End::Never, _) => return None,
+        };
+        Some(Due { on, status })
     }
 
-    /// What is known of the person's end once `compared` is written; `None`: what was known stays.
+    /// What becomes of what is known of the person's end once `compared` is written.
     pub(super) fn ending_after(
         &self,
         stored: &Fields,
         compared: &Compared,
         before: Option<&Ending>,
-    ) -> Option<Option<Due>> {
+    ) -> Turn {
         let kind = match compared {
             Compared::Changed(kind, _) => Some(*kind),
             Compared::Unchanged => None,
@@ -529,9 +532,9 @@ impl Candidate {
             || before.is_none() && after.is_none()
             || due.is_some() && due == after.as_ref()
         {
-            return None;
+            return Turn::Stays;
         }
-        Some(after)
+        Turn::Becomes(after)
     }
 
     fn changes(&self, stored: &Fields) -> FieldChanges {
