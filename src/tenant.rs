@@ -308,6 +308,27 @@ impl Mode {
     }
 }
 
+/// What becomes of managers whom nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownManagers {
+    /// They are told of.
+    #[default]
+    Reported,
+    /// They are added with their id, to be filled by their own row (R3.21).
+    Stubs,
+}
+
+impl UnknownManagers {
+    /// Takes the word of the configuration.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "report" => Some(Self::Reported),
+            "stub" => Some(Self::Stubs),
+            _ => None,
+        }
+    }
+}
+
 /// One agreed file feed of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSource {
@@ -323,6 +344,8 @@ pub struct DataSource {
     pub agreement: Agreement,
     /// When a run waits for a person.
     pub safeguard: Safeguard,
+    /// What becomes of managers whom nobody knows.
+    pub unknown_managers: UnknownManagers,
 }
 
 impl DataSource {

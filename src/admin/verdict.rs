@@ -7,6 +7,7 @@ use super::{Ending, answer, complain, open_core};
 use crate::config::Config;
 use crate::daemon::Core;
 use crate::db::Decision;
+use crate::import::Word;
 use crate::queue::worker::this_process;
 use crate::report::run::{Outcome, Run};
 use crate::report::text;
@@ -27,6 +28,10 @@ pub(super) async fn approve(config: Config, arguments: &Arguments) -> anyhow::Re
     let Some(id) = held_run(&core, arguments).await? else {
         return Ok(Ending::Not);
     };
+    if let Some(run) = core.importer.decide_due(&id, Word::Approve).await? {
+        answer(&text::summary(&run))?;
+        return Ok(Ending::Done);
+    }
     let delivery = match core.db.approve_run(&id).await? {
         Decision::Taken { delivery, .. } => delivery,
         other => return Ok(refusal(&id, &other)),
@@ -49,6 +54,10 @@ pub(super) async fn reject(config: Config, arguments: &Arguments) -> anyhow::Res
     let Some(id) = held_run(&core, arguments).await? else {
         return Ok(Ending::Not);
     };
+    if let Some(run) = core.importer.decide_due(&id, Word::Reject).await? {
+        answer(&text::summary(&run))?;
+        return Ok(Ending::Done);
+    }
     let decision = core.db.reject_run(&id).await?;
     if !matches!(decision, Decision::Taken { .. }) {
         return Ok(refusal(&id, &decision));

@@ -10,7 +10,7 @@ use crate::parse::check::names::NameOrder;
 use crate::parse::check::value::Point;
 use crate::parse::field::{Field, normalised};
 use crate::roster::safeguard::Safeguard;
-use crate::tenant::{DataSource, Mode, NamePattern, is_photo_name};
+use crate::tenant::{DataSource, Mode, NamePattern, UnknownManagers, is_photo_name};
 
 /// Reads them all, and holds their names against each other and against the names that are no deliveries.
 pub(super) fn read(
@@ -106,6 +106,9 @@ fn read_one(section: &Section<'_>) -> Option<DataSource> {
     let mode = section.parsed("mode", |text| {
         Mode::parse(text).ok_or("expected \"full\", \"delta\" or \"status\"")
     });
+    let unknown_managers = section.parsed("unknown_managers", |text| {
+        UnknownManagers::parse(text).ok_or("expected \"report\" or \"stub\"")
+    });
     let mapping = read_mapping(section);
     let safeguard = read_safeguard(section);
     Some(DataSource {
@@ -115,6 +118,7 @@ fn read_one(section: &Section<'_>) -> Option<DataSource> {
         mapping,
         agreement: agreement::read(section),
         safeguard,
+        unknown_managers: unknown_managers.unwrap_or_default(),
     })
 }
 
@@ -214,8 +218,17 @@ fn read_safeguard(section: &Section<'_>) -> Safeguard {
             *limit = number;
         }
     }
-    if safeguard.max_leavers_percent > 100 {
-        section.wrong_key("max_leavers_percent", "a percentage is 0 to 100");
+    // Whoever lets half of the people leave in a night expects a file of half the length.
+    safeguard.max_shrink_percent = section
+        .number("max_shrink_percent", 0)
+        .unwrap_or(safeguard.max_leavers_percent);
+    for (key, percent) in [
+        ("max_leavers_percent", safeguard.max_leavers_percent),
+        ("max_shrink_percent", safeguard.max_shrink_percent),
+    ] {
+        if percent > 100 && section.has(key) {
+            section.wrong_key(key, "a percentage is 0 to 100");
+        }
     }
     section.finish();
     safeguard

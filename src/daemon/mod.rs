@@ -178,9 +178,9 @@ impl Daemon {
         reload::waiting(&core.db, &settings.now()).await;
         let in_group = workers.clone();
         workers.spawn_vital("worker", async move { worker.serve(&in_group).await });
-        workers.spawn_vital("photos", photos.serve(workers.draining().clone()));
         let notices = notices(&core, &settings);
         workers.spawn_vital("notices", notices.serve(workers.draining().clone()));
+        keep_house(&core, &settings, photos, &workers);
         if let Some(ftps) = listeners.ftps {
             ftps.serve(&sessions);
         }
@@ -396,6 +396,21 @@ impl Listeners {
     }
 }
 
+/// Begins to look at photos, and at what is due on each day.
+fn keep_house(core: &Core, settings: &Live<Config>, photos: Photos, workers: &Tasks) {
+    let importers = importers(core, settings);
+    let (wake, draining) = (Arc::clone(&photos.wake), workers.draining().clone());
+    let due = Importer::serve_due(importers, wake, draining.clone());
+    workers.spawn_vital("due changes", due);
+    workers.spawn_vital("photos", photos.serve(draining));
+}
+
+/// The importer under whatever configuration is in force.
+fn importers(core: &Core, settings: &Live<Config>) -> Live<Importer> {
+    let importer = Arc::clone(&core.importer);
+    settings.part(move |config| Arc::new(importer.under(config)))
+}
+
 /// What looks at photos.
 fn photos(core: &Core, settings: &Live<Config>) -> Photos {
     let reader = core.importer.reader.clone();
@@ -425,8 +440,7 @@ fn worker(
     wake: Arc<Notify>,
     wake_photos: &Arc<Notify>,
 ) -> Worker {
-    let importer = Arc::clone(&core.importer);
-    let importers = settings.part(move |config| Arc::new(importer.under(config)));
+    let importers = importers(core, settings);
     Worker {
         db: core.db.clone(),
         clock: Arc::clone(&core.clock),

@@ -17,7 +17,7 @@ pub enum Claim {
     Leased(Box<LeasedJob>),
     /// Another process runs it, or one before it.
     Busy,
-    /// Its last try failed, or that of a newer one that goes before it, and the next is not due yet.
+    /// Its last try failed, or that of another one that goes before it, and the next is not due yet; or an older delta waits for a person.
     Postponed,
     /// It does not run any more: settled, held or parked.
     Over,
@@ -46,7 +46,7 @@ impl Db {
         self.lease(owner, None, Some(sources)).await
     }
 
-    /// Leases the job of one delivery, or a newer one of its data source that goes before it.
+    /// Leases the job of one delivery, or another one of its data source that goes before it.
     pub async fn lease_delivery(
         &self,
         owner: &Owner,
@@ -58,7 +58,11 @@ impl Db {
         let row = sqlx::query(
             "SELECT j.state, EXISTS (
                  SELECT 1 FROM job n WHERE n.state = 'queued' AND coalesce(n.not_before, '') > ?2 AND n.tenant = j.tenant AND n.environment = j.environment
-                     AND n.source = j.source AND (n.delivery_seq = j.delivery_seq OR n.delivery_seq > j.delivery_seq AND j.mode = 'full' AND n.mode = 'full')
+                     AND n.source = j.source AND (n.delivery_seq = j.delivery_seq OR n.delivery_seq > j.delivery_seq AND j.mode <> 'delta' AND n.mode <> 'delta')
+             ) OR EXISTS (
+                 SELECT 1 FROM job e WHERE (e.state IN ('held', 'parked') OR e.state = 'queued' AND coalesce(e.not_before, '') > ?2)
+                     AND e.tenant = j.tenant AND e.environment = j.environment AND e.source = j.source AND e.delivery_seq < j.delivery_seq
+                     AND (j.mode = 'delta' OR j.mode = 'status' AND e.mode = 'delta')
              ) AS postponed
              FROM job j JOIN delivery d ON d.seq = j.delivery_seq WHERE d.id = ?1",
         )
@@ -76,6 +80,8 @@ impl Db {
         }
     }
 
+    /// A delta waits for everything of its data source that came before it, whatever that waits for: out of order it would mean something else. So does
+    /// a status file for the deltas before it, which it does not make pointless. Of full and status files the newest goes first.
     async fn lease(
         &self,
         owner: &Owner,
@@ -102,14 +108,21 @@ impl Db {
              WHERE delivery_seq = (
                  SELECT j.delivery_seq FROM job j
                  WHERE j.state = 'queued' AND coalesce(j.not_before, '') <= ?3 AND (?4 IS NULL OR EXISTS (
-                         SELECT 1 FROM delivery t WHERE t.id = ?4 AND t.seq <= j.delivery_seq
+                         SELECT 1 FROM delivery t WHERE t.id = ?4 AND (t.seq <= j.delivery_seq OR t.mode <> 'full')
                              AND t.tenant = j.tenant AND t.environment = j.environment AND t.source = j.source))
                      AND (?5 IS NULL OR j.tenant || '/' || j.source IN (SELECT value FROM json_each(?5)))
                      AND NOT EXISTS (
                          SELECT 1 FROM job r WHERE r.state = 'running' AND r.tenant = j.tenant AND r.environment = j.environment)
                      AND NOT EXISTS (
-                         SELECT 1 FROM job n WHERE n.state = 'queued' AND j.mode = 'full' AND n.mode = 'full' AND n.delivery_seq > j.delivery_seq
-                             AND n.tenant = j.tenant AND n.environment = j.environment AND n.source = j.source)
+                         SELECT 1 FROM job e WHERE e.state IN ('queued', 'running', 'held', 'parked') AND e.delivery_seq < j.delivery_seq
+                             AND e.tenant = j.tenant AND e.environment = j.environment AND e.source = j.source
+                             AND (j.mode = 'delta' OR j.mode = 'status' AND e.mode = 'delta'))
+                     AND NOT EXISTS (
+                         SELECT 1 FROM job n WHERE n.state = 'queued' AND j.mode <> 'delta' AND n.delivery_seq > j.delivery_seq
+                             AND n.tenant = j.tenant AND n.environment = j.environment AND n.source = j.source
+                             AND (n.mode = 'full' OR n.mode = 'status' AND NOT EXISTS (
+                                 SELECT 1 FROM job d WHERE d.state IN ('queued', 'running', 'held', 'parked') AND d.mode = 'delta'
+                                     AND d.delivery_seq < n.delivery_seq AND d.tenant = n.tenant AND d.environment = n.environment AND d.source = n.source)))
                  ORDER BY j.delivery_seq LIMIT 1)
              RETURNING delivery_seq",
         )
@@ -271,6 +284,22 @@ impl Db {
         }
         Ok(jobs)
     }
+}
+
+/// Whether a job runs in that environment of the tenant.
+pub(super) async fn is_running(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    environment: Environment,
+) -> Result<bool, DbError> {
+    let running = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'running' AND tenant = ?1 AND environment = ?2)",
+    )
+    .bind(tenant.as_str())
+    .bind(environment.as_str())
+    .fetch_one(connection)
+    .await?;
+    Ok(running)
 }
 
 fn lease_end(now: Timestamp) -> Timestamp {

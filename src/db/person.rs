@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use super::{Db, DbError, from_json, to_json};
+use crate::parse::field::Field;
 use crate::report::roster::Line;
 use crate::roster::diff::Candidate;
 use crate::roster::person::{Employment, FieldChanges, Fields, Known, RowHash, RowHashes};
@@ -166,6 +167,24 @@ impl Db {
             .collect()
     }
 
+    /// How many people are employed in a data source.
+    pub async fn employed_in(
+        &self,
+        tenant: &TenantId,
+        environment: Environment,
+        source: &str,
+    ) -> Result<u64, DbError> {
+        let employed: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM person WHERE tenant = ?1 AND environment = ?2 AND source = ?3 AND standing = 'employed'",
+        )
+        .bind(tenant.as_str())
+        .bind(environment.as_str())
+        .bind(source)
+        .fetch_one(&self.reader)
+        .await?;
+        super::count("employed", employed)
+    }
+
     /// How many people are employed, in all data sources together.
     pub async fn employed(
         &self,
@@ -250,7 +269,7 @@ pub(super) async fn add(
             return Ok(());
         }
         let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO person (id, tenant, environment, source, key, standing, row_hash, verbatim_hash, last_run, fields) ",
+            "INSERT INTO person (id, tenant, environment, source, key, standing, row_hash, verbatim_hash, last_run, manager, fields) ",
         );
         insert.push_values(batch, |mut values, (joiner, id)| {
             values
@@ -263,6 +282,7 @@ pub(super) async fn add(
                 .push_bind(joiner.hashes.said.to_vec())
                 .push_bind(verbatim(joiner.hashes))
                 .push_bind(place.run)
+                .push_bind(manager(joiner))
                 .push_bind(to_json(&after(&joiner.all_new())));
         });
         insert.build().execute(&mut *connection).await?;
@@ -342,6 +362,11 @@ pub(super) async fn leave(
 
 fn verbatim(hashes: RowHashes) -> Vec<u8> {
     hashes.verbatim.unwrap_or(UNKNOWN).to_vec()
+}
+
+fn manager(joiner: &Candidate) -> Option<&str> {
+    let manager = joiner.fields.value(Field::ManagerId);
+    manager.filter(|key| !key.is_empty())
 }
 
 fn after(changes: &FieldChanges) -> Fields {

@@ -9,7 +9,7 @@ use crate::mailbox::DeliveryId;
 use crate::queue::job::LeasedJob;
 use crate::report::run::{Outcome, Run, RunDocument, RunKind};
 use crate::roster::diff::Counts;
-use crate::tenant::{Environment, TenantId};
+use crate::tenant::{Environment, Mode, TenantId};
 
 /// What an admin's decision about a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -397,7 +397,8 @@ pub(super) fn superseded_by(delivery: &str) -> String {
     format!("Superseded by delivery {delivery}.")
 }
 
-/// Ends every older run of the data source that has not come to a verdict, parked ones too, and returns their ids.
+/// Ends every older run of the data source that has not come to a verdict, parked ones too, and returns their ids. A file that says nothing of people who
+/// are not in it leaves older deltas, of which each has something of its own to say.
 pub(super) async fn supersede_older(
     connection: &mut SqliteConnection,
     job: &LeasedJob,
@@ -407,7 +408,7 @@ pub(super) async fn supersede_older(
         "UPDATE import_run SET outcome = 'superseded', reason = ?6, finished_at = ?5, reported = 0
          WHERE outcome IN ('queued', 'running', 'held', 'failed') AND delivery_seq IN (
              SELECT delivery_seq FROM job
-             WHERE tenant = ?1 AND environment = ?2 AND source = ?3 AND delivery_seq < ?4 AND state IN ('queued', 'running', 'held', 'parked'))
+             WHERE tenant = ?1 AND environment = ?2 AND source = ?3 AND delivery_seq < ?4 AND state IN ('queued', 'running', 'held', 'parked') AND (?7 OR mode <> 'delta'))
          RETURNING id",
     )
     .bind(job.tenant.as_str())
@@ -416,17 +417,20 @@ pub(super) async fn supersede_older(
     .bind(job.seq)
     .bind(stamp(now))
     .bind(superseded_by(job.delivery.as_str()))
+    .bind(job.mode == Mode::Full)
     .fetch_all(&mut *connection)
     .await?;
     held_change::forget(connection, &older).await?;
     sqlx::query(
         "UPDATE job SET state = 'done', owner = NULL, leased_until = NULL
-         WHERE tenant = ?1 AND environment = ?2 AND source = ?3 AND delivery_seq < ?4 AND state IN ('queued', 'running', 'held', 'parked')",
+         WHERE tenant = ?1 AND environment = ?2 AND source = ?3 AND delivery_seq < ?4 AND state IN ('queued', 'running', 'held', 'parked')
+             AND (?5 OR mode <> 'delta')",
     )
     .bind(job.tenant.as_str())
     .bind(job.environment.as_str())
     .bind(&job.source)
     .bind(job.seq)
+    .bind(job.mode == Mode::Full)
     .execute(connection)
     .await?;
     Ok(older)

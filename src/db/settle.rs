@@ -6,8 +6,8 @@ use super::change::NewChange;
 use super::person::Place;
 use super::run::Judged;
 use super::{
-    Db, DbError, accepted_shape, change, finding, held_change, job, pass, person, roster_version,
-    run,
+    Db, DbError, accepted_shape, change, due_change, finding, held_change, job, link, pass, person,
+    roster_version, run, stub,
 };
 use crate::failpoint::Point;
 use crate::parse::check::drift::Shape;
@@ -64,7 +64,7 @@ impl Db {
             let seen = verdict.roster_version;
             pass(Point::SettleVersion).await?;
             roster_version::expect(&mut transaction, tenant, environment, source, seen).await?;
-            if plan.counts.any_change() {
+            if plan.any_change() {
                 roster_version::advance(&mut transaction, tenant, environment, source, seen)
                     .await?;
             }
@@ -75,6 +75,8 @@ impl Db {
                 run: &leased.run,
             };
             write_plan(&mut transaction, place, now, plan).await?;
+            let absent: Vec<i64> = plan.absent.iter().map(|(_, known)| known.id).collect();
+            due_change::forget(&mut transaction, &absent).await?;
         }
         let judged = Judged {
             outcome: verdict.outcome,
@@ -97,7 +99,7 @@ impl Db {
             verdict.outcome,
             Outcome::Applied | Outcome::NoChange | Outcome::Held
         );
-        let superseded = if decided && leased.mode == Mode::Full {
+        let superseded = if decided && leased.mode != Mode::Delta {
             pass(Point::SettleOlder).await?;
             run::supersede_older(&mut transaction, leased, now).await?
         } else {
@@ -109,7 +111,8 @@ impl Db {
     }
 }
 
-async fn write_plan(
+/// Writes what a run does to the roster, and its history.
+pub(super) async fn write_plan(
     connection: &mut sqlx::SqliteConnection,
     place: Place<'_>,
     now: jiff::Timestamp,
@@ -118,12 +121,23 @@ async fn write_plan(
     let first_id = person::next_id(connection).await?;
     pass(Point::SettleJoiners).await?;
     person::add(connection, place, first_id, &plan.joiners).await?;
+    pass(Point::SettleStubs).await?;
+    let first_stub = first_id + i64::try_from(plan.joiners.len()).unwrap_or(i64::MAX);
+    stub::add(connection, place, first_stub, &plan.stubs).await?;
     pass(Point::SettleRevised).await?;
     person::revise(connection, place.run, &plan.revised).await?;
     pass(Point::SettleRehashed).await?;
     person::rehash(connection, &plan.rehashed).await?;
     pass(Point::SettleAbsent).await?;
     person::leave(connection, place.run, &plan.absent).await?;
+    stub::fill(connection).await?;
+    pass(Point::SettleLinks).await?;
+    link::compare_again(connection, place.tenant, place.environment, &plan.loose).await?;
+    pass(Point::SettleDue).await?;
+    let joiners_due = plan.joiners.iter().zip(first_id..);
+    let joiners_due = joiners_due.filter_map(|(it, person)| Some((person, Some(it.due()?))));
+    let due = plan.due.iter().cloned();
+    due_change::note(connection, place, joiners_due.chain(due)).await?;
     let joiners = plan
         .joiners
         .iter()
@@ -143,12 +157,21 @@ async fn write_plan(
         kind: ChangeKind::Leaver,
         fields: Cow::Owned(FieldChanges::default()),
     });
+    let stubs = plan
+        .stubs
+        .iter()
+        .zip(first_stub..)
+        .map(|((_, changes), person)| NewChange {
+            person,
+            kind: ChangeKind::Joiner,
+            fields: Cow::Borrowed(changes),
+        });
     pass(Point::SettleChanges).await?;
     change::write(
         connection,
         place.run,
         now,
-        joiners.chain(revised).chain(absent),
+        joiners.chain(revised).chain(absent).chain(stubs),
     )
     .await
 }

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use super::*;
 use crate::clock::ManualClock;
 use crate::mailbox::{DeliveryId, Fingerprint};
-use crate::queue::job::{JobState, MAX_CRASHES, Owner};
+use crate::queue::job::{JobState, LeasedJob, MAX_CRASHES, Owner};
 use crate::report::run::{Outcome, RunKind};
 use crate::tenant::{Environment, Mode, TenantId};
 
@@ -274,16 +274,13 @@ async fn a_retry_never_brings_back_yesterdays_roster() {
     let yesterday = bench.deliver("acme", "employees").await;
     let job = bench.db.lease_job(&owner("me")).await.unwrap().unwrap();
     bench.db.park_job(&job, "Broken.").await.unwrap();
-    // A delta supersedes nothing, and what it has changed must stand.
-    let today = NewDelivery {
-        kind: NewKind::Data {
-            source: "employees".to_owned(),
-            mode: Mode::Delta,
-        },
-        ..delivery("acme", "employees")
-    };
-    bench.db.record_delivery(&today).await.unwrap();
+    let today = bench.deliver("acme", "employees").await;
     let job = bench.db.lease_job(&owner("me")).await.unwrap().unwrap();
+    // A delta supersedes nothing, and what it has changed must stand.
+    let job = LeasedJob {
+        mode: Mode::Delta,
+        ..job
+    };
     let verdict = Verdict {
         outcome: Outcome::NoChange,
         reason: None,
@@ -492,6 +489,50 @@ async fn what_every_scrape_asks_for_is_read_from_an_index_alone() {
 }
 
 #[tokio::test]
+async fn whom_a_leaver_leaves_behind_is_read_from_an_index_alone_and_follows_the_fields() {
+    let bench = Bench::new().await;
+    let explain = format!("EXPLAIN QUERY PLAN {}", super::link::PEOPLE_BELOW);
+    let steps = sqlx::query(sqlx::AssertSqlSafe(explain))
+        .fetch_all(&bench.db.reader)
+        .await
+        .unwrap();
+    let steps: Vec<String> = steps
+        .iter()
+        .map(|row| sqlx::Row::get(row, "detail"))
+        .collect();
+    let index = "COVERING INDEX person_to_compare (tenant=? AND environment=?)";
+    assert!(steps.iter().any(|step| step.contains(index)), "{steps:?}");
+
+    let delivery = bench.deliver("acme", "employees").await;
+    let run = bench.db.run(delivery.id.as_str()).await.unwrap().unwrap();
+    sqlx::query(
+        "INSERT INTO person (id, tenant, environment, source, key, standing, row_hash, last_run, fields)
+         VALUES (1, 'acme', 'production', 'employees', '1', 'employed', zeroblob(16), ?1, '{}')",
+    )
+    .bind(run.id)
+    .execute(&bench.db.writer)
+    .await
+    .unwrap();
+    for (fields, expected) in [
+        (r#"{"manager_id":"9"}"#, vec!["1".to_owned()]),
+        ("{}", vec![]),
+    ] {
+        sqlx::query("UPDATE person SET fields = ?1")
+            .bind(fields)
+            .execute(&bench.db.writer)
+            .await
+            .unwrap();
+        let below = bench
+            .db
+            .people_below(&delivery.tenant, Environment::Production, &["9".into()])
+            .await
+            .unwrap();
+        let below: Vec<String> = below.into_values().flatten().collect();
+        assert_eq!(below, expected);
+    }
+}
+
+#[tokio::test]
 async fn what_an_accepted_file_was_mapped_to_is_remembered_for_its_source_and_environment_alone() {
     use crate::parse::check::columns::{Found, MappedColumn};
     use crate::parse::check::drift::Shape;
@@ -556,6 +597,7 @@ async fn every_table_and_index_is_as_the_migrations_say() {
         "change",
         "credential_use",
         "delivery",
+        "due_change",
         "finding",
         "held_change",
         "import_run",
@@ -567,6 +609,7 @@ async fn every_table_and_index_is_as_the_migrations_say() {
         "photo_batch",
         "roster_version",
         "seen_file",
+        "stub",
     ];
     assert_eq!(tables, expected.into());
 }

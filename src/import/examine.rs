@@ -3,17 +3,22 @@
 use std::fs::File;
 
 use crate::db::Page;
+use crate::import::links::Claims;
 use crate::import::reader::Ending;
 use crate::import::reading::{Reading, consume};
 use crate::import::{ImportError, Importer};
 use crate::parse::agreement::Delimiter;
-use crate::parse::check::columns::MappedColumns;
-use crate::parse::check::drift::{Shape, drift, objection};
+use crate::parse::check::columns::{MappedColumn, MappedColumns};
+use crate::parse::check::drift::{Shape, drift, objection, rows};
+use crate::parse::field::Field;
 use crate::parse::finding::{Finding, code};
 use crate::queue::job::Approval;
 use crate::report::findings::Findings;
 use crate::report::run::Outcome;
-use crate::roster::diff::{Counts, Diff, Draft};
+use crate::roster::diff::{Absence, Counts, Diff, Draft};
+use crate::roster::due;
+use crate::roster::new_id::Leavers;
+use crate::roster::person::ChangeKind;
 use crate::roster::plan::Plan;
 use crate::tenant::{DataSource, Environment, Mode, TenantId};
 
@@ -76,11 +81,6 @@ impl Importer {
             columns: None,
             plan: None,
         };
-        if task.mode != Mode::Full {
-            let mut findings = Findings::default();
-            findings.push(not_yet(task.mode));
-            return Ok(refused(reason(&findings), false, findings));
-        }
         let rejected = self
             .db
             .was_rejected(
@@ -105,38 +105,48 @@ impl Importer {
             shape,
             columns,
         } = self.read(task, &mapping, before.as_ref(), file).await?;
-        let mut moved = None;
+        let (mut moved, mut shrunk) = (None, None);
         if let (Some(before), Some(now)) = (&before, &shape) {
             findings.extend(drift(before, now));
             moved = objection(before, now);
+            // How many people have changed since yesterday says nothing about how many there are.
+            if task.mode != Mode::Delta {
+                findings.extend(rows(before.rows, now.rows));
+                shrunk = task.source.safeguard.shrinkage(before.rows, now.rows);
+            }
         }
+        let unfit = draft
+            .as_ref()
+            .and_then(|draft| unfit(task.mode, draft, columns.as_ref()));
+        let draft = draft.filter(|_| unfit.is_none());
+        findings.extend(unfit);
         let Some(draft) = draft else {
             return Ok(Examined {
                 columns,
                 ..refused(reason(&findings), false, findings)
             });
         };
-        if draft.plan.counts.rows == 0 {
-            findings.push(no_rows());
-            return Ok(Examined {
-                columns,
-                ..refused(reason(&findings), false, findings)
-            });
-        }
         let removal = draft.removal;
-        let plan = self.resolve(draft).await?;
+        let (plan, renumbered) =
+            Box::pin(self.plan(task, draft, columns.as_ref(), &mut findings)).await?;
         let pause = self
             .db
             .pause(task.tenant, task.environment, &task.source.name)
             .await?;
         // Who sends what is there already changes nothing, and need not wait.
         let paused = pause
-            .filter(|_| plan.counts.any_change())
+            .filter(|_| plan.any_change())
             .map(|pause| pause.reason());
-        let objections = [paused, task.source.safeguard.objection(removal), moved];
+        let objections = [
+            paused,
+            task.source.safeguard.objection(removal),
+            shrunk,
+            moved,
+            renumbered,
+        ];
         let objections: Vec<String> = objections.into_iter().flatten().collect();
         let objection = (!objections.is_empty()).then(|| objections.join(". "));
-        let (outcome, reason) = judge(task, &plan.counts, objection, &mapping, roster_version);
+        let (outcome, reason) = judge(task, &plan, objection, &mapping, roster_version);
         Ok(Examined {
             outcome,
             reason,
@@ -160,7 +170,19 @@ impl Importer {
         before: Option<&Shape>,
         file: File,
     ) -> Result<Reading, ImportError> {
-        let mut diff = Diff::new(digest);
+        let absence = match task.mode {
+            Mode::Full => Absence::Leaves,
+            Mode::Delta | Mode::Status => Absence::Stays,
+        };
+        let mut diff = Diff::new(digest).where_absence(absence);
+        let stubs = self
+            .db
+            .stubs(task.tenant, task.environment, &task.source.name)
+            .await?;
+        diff.know_stubs(stubs.into_iter().map(Box::from));
+        if let Some(tenant) = self.tenants.get(task.tenant) {
+            diff = diff.on(tenant.day(self.clock.now()));
+        }
         let mut page = Page::default();
         loop {
             page = self
@@ -202,34 +224,88 @@ impl Importer {
         Ok(reading)
     }
 
+    /// What the file would do, and why a person has to look whether an id was changed. The findings tell of that, and of managers.
+    async fn plan(
+        &self,
+        task: Task<'_>,
+        draft: Draft,
+        columns: Option<&MappedColumns>,
+        findings: &mut Findings,
+    ) -> Result<(Plan, Option<String>), ImportError> {
+        let (mut plan, claims) = self.resolve(draft).await?;
+        let renumbered = self.renumbered(&plan, findings).await?;
+        self.link(task, columns, claims, &mut plan, findings)
+            .await?;
+        Ok((plan, renumbered))
+    }
+
     /// Compares the rows that may change somebody with what is stored.
-    async fn resolve(&self, draft: Draft) -> Result<Plan, ImportError> {
+    async fn resolve(&self, draft: Draft) -> Result<(Plan, Claims), ImportError> {
         let mut plan = draft.plan;
+        let mut claims = Claims::default();
+        for joiner in &plan.joiners {
+            claims.take(joiner);
+        }
         let mut undecided = draft.undecided.into_iter();
         loop {
             let batch: Vec<_> = undecided.by_ref().take(BATCH).collect();
             if batch.is_empty() {
-                return Ok(plan);
+                return Ok((plan, claims));
             }
             let ids: Vec<i64> = batch.iter().map(|(known, _)| known.id).collect();
             let mut stored = self.db.stored_fields(&ids).await?;
+            let endings = self.db.endings(&ids).await?;
             for (known, candidate) in batch {
                 let fields = stored.remove(&known.id).unwrap_or_default();
-                plan.decide(known.id, candidate, fields);
+                let ending = endings.get(&known.id);
+                if candidate.says_employed() && ending != Some(&due::Ending::Past) {
+                    claims.take(&candidate);
+                }
+                plan.decide(known.id, candidate, fields, ending);
             }
         }
+    }
+}
+
+impl Importer {
+    /// Why a person has to look whether somebody leaves and joins again under another employee id.
+    async fn renumbered(
+        &self,
+        plan: &Plan,
+        findings: &mut Findings,
+    ) -> Result<Option<String>, ImportError> {
+        if !Leavers::are_to_be_compared(plan) {
+            return Ok(None);
+        }
+        let mut leavers = Leavers::default();
+        for revised in &plan.revised {
+            if revised.kind == ChangeKind::Leaver {
+                leavers.add(&revised.key, &revised.fields);
+            }
+        }
+        for batch in plan.absent.chunks(BATCH) {
+            let ids: Vec<i64> = batch.iter().map(|(_, known)| known.id).collect();
+            let stored = self.db.stored_fields(&ids).await?;
+            for (key, known) in batch {
+                if let Some(fields) = stored.get(&known.id) {
+                    leavers.add(key, fields);
+                }
+            }
+        }
+        Ok(leavers.compare(plan, |finding| findings.push(finding)))
     }
 }
 
 /// Whether the run may do what it would do. `objection` is why a person should look first.
 fn judge(
     task: Task<'_>,
-    counts: &Counts,
+    plan: &Plan,
     objection: Option<String>,
     mapping: &str,
     roster_version: u64,
 ) -> (Outcome, Option<String>) {
-    if counts.refused_rows == counts.rows {
+    let counts = &plan.counts;
+    if counts.rows > 0 && counts.refused_rows == counts.rows {
         let reason = "Every row of the file was refused, so nothing was changed.";
         return (Outcome::Refused, Some(reason.to_owned()));
     }
@@ -239,7 +315,7 @@ fn judge(
     let objection = match (task.approval, objection) {
         (None, objection) => objection,
         // Also where nothing else speaks against it any more: somebody has seen what it would have done then, and may think otherwise of this.
-        (Some(_), objection) if outdated && (objection.is_some() || counts.any_change()) => {
+        (Some(_), objection) if outdated && (objection.is_some() || plan.any_change()) => {
             let outdated = "The approval does not count any more, because roster or mapping have changed since: this is what it would do now";
             Some(objection.map_or_else(
                 || outdated.to_owned(),
@@ -251,7 +327,7 @@ fn judge(
     if let Some(objection) = objection {
         return (Outcome::Held, Some(format!("{objection}.")));
     }
-    if counts.any_change() {
+    if plan.any_change() {
         (Outcome::Applied, None)
     } else {
         (Outcome::NoChange, None)
@@ -266,14 +342,25 @@ fn reason(findings: &Findings) -> String {
     )
 }
 
-fn not_yet(mode: Mode) -> Finding {
+/// Why a file that could be read is refused all the same.
+fn unfit(mode: Mode, draft: &Draft, columns: Option<&MappedColumns>) -> Option<Finding> {
+    if mode == Mode::Status && !columns.is_some_and(tells_status) {
+        return Some(no_status());
+    }
+    // On some days nobody changes.
+    (draft.plan.counts.rows == 0 && mode != Mode::Delta).then(no_rows)
+}
+
+fn tells_status(columns: &MappedColumns) -> bool {
+    let mut fields = columns.columns.iter().filter_map(MappedColumn::field);
+    fields.any(|field| field == Field::EmploymentStatus)
+}
+
+fn no_status() -> Finding {
     Finding::file(
-        code::MODE_NOT_YET,
-        format!(
-            "Files in the mode \"{}\" are not imported yet.",
-            mode.as_str()
-        ),
-        "Have the data source set to mode = \"full\", and send a file with everybody in it.",
+        code::MISSING_LABEL,
+        "There is no column with the employment status, and in the mode \"status\" nothing else says who has left.",
+        "Send the file with that column, name its header for employment_status under [data_source.columns], or choose another mode.",
     )
 }
 

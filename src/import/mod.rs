@@ -5,7 +5,9 @@
 
 mod again;
 mod child;
+mod due;
 mod examine;
+mod links;
 mod local;
 pub mod reader;
 mod reading;
@@ -32,6 +34,7 @@ use crate::queue::worker::Work;
 use crate::report::run::Outcome;
 use crate::tenant::{DataSource, Environment, TenantId};
 
+pub use due::Word;
 use examine::Task;
 
 /// Puts a file of ours into a tenant's mailbox.
@@ -120,7 +123,7 @@ impl Importer {
                 .as_ref()
                 .filter(|_| examined.outcome.is_good() || examined.outcome == Outcome::Held),
         };
-        let superseded = self.db.settle(job, &verdict).await?;
+        let superseded = Box::pin(self.db.settle(job, &verdict)).await?;
         failpoint::pass_async(Point::Settled)
             .await
             .map_err(ImportError::Step)?;

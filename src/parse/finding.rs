@@ -154,10 +154,18 @@ pub mod code {
         UNIQUE_ERROR = "unique-error";
         /// The row is identical to an earlier one; it was counted once.
         DUPLICATE_ROW = "duplicate-row";
+        /// Somebody would join and somebody leave with the same work e-mail, or the same birth date and last name: perhaps one person under another employee id. The run is held.
+        CHANGED_ID = "changed-id";
+        /// The manager that a row names is nobody in the roster. A warning; the rest of the row is taken.
+        FOREIGN_KEY = "foreign-key";
+        /// The manager that a row names has left. A warning.
+        MANAGER_LEFT = "manager-left";
+        /// People who are each other's managers in a ring; it is named by their ids. A warning; information where somebody is their own manager.
+        MANAGER_CYCLE = "manager-cycle";
+        /// A row names somebody whom nobody knows, who was added with no more than the employee id: their own row is still to come. Information.
+        STUB_ADDED = "stub-added";
         /// A header and no people: an empty file never makes leavers. Refuses the file.
         NO_ROWS = "no-rows";
-        /// The data source is configured for delta or status files, which are not imported yet. Refuses the file.
-        MODE_NOT_YET = "mode-not-yet";
         /// The last line of an error file that lists only the first findings.
         MORE_FINDINGS = "more-findings";
         /// The file is no JPEG, PNG or BMP that is read, whatever its name says. Refuses the photo.

@@ -138,6 +138,11 @@ impl Values {
     pub fn iter(&self) -> impl Iterator<Item = (Field, &str)> {
         self.seen().iter()
     }
+
+    /// The value of a field; none if the file does not have it.
+    pub fn value(&self, wanted: Field) -> Option<&str> {
+        self.seen().value(wanted)
+    }
 }
 
 impl PartialEq for Values {

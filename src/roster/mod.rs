@@ -2,6 +2,9 @@
 
 pub mod diff;
 pub mod history;
+pub mod due;
+pub mod links;
+pub mod new_id;
 pub mod person;
 pub mod plan;
 pub mod safeguard;

@@ -55,6 +55,14 @@ pub struct RowHashes {
     pub verbatim: Option<RowHash>,
 }
 
+impl RowHashes {
+    /// Of stored fields that no row has said: the next row is checked and compared, whatever it says.
+    pub const NONE: Self = Self {
+        said: [0; 16],
+        verbatim: None,
+    };
+}
+
 /// Values by field. Invariant: no value is empty; what is empty is not there.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Fields(BTreeMap<Field, String>);

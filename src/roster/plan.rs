@@ -1,7 +1,11 @@
 //! Pure. What a run does to the roster, ready to be written in one transaction.
 
+use crate::parse::field::Field;
 use crate::roster::diff::{Candidate, Compared, Counts};
-use crate::roster::person::{Change, ChangeKind, FieldChanges, Fields, Known, RowHashes};
+use crate::roster::due::{Due, Ending, Turn};
+use crate::roster::person::{
+    Change, ChangeKind, Employment, FieldChanges, Fields, Known, RowHashes,
+};
 
 /// Every change of a run. Who is in none of the lists stays as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +19,12 @@ pub struct Plan {
     pub rehashed: Vec<(i64, RowHashes)>,
     /// Leavers who are not in the file.
     pub absent: Vec<(Box<str>, Known)>,
+    /// Known people whose end is told in advance, is told otherwise than before, or is withdrawn.
+    pub due: Vec<(i64, Option<Due>)>,
+    /// Keys of people whose next rows are to be compared with what is stored, although they say what they say now: until their manager is somebody.
+    pub loose: Vec<Box<str>>,
+    /// People whom rows name and nobody knows, each with all that there is to say of them.
+    pub stubs: Vec<(Box<str>, FieldChanges)>,
 }
 
 /// A known person after the run.
@@ -36,9 +46,19 @@ impl Plan {
         self.joiners.push(candidate);
     }
 
-    /// Takes a known person's row, to be compared with what is stored of the person.
-    pub fn decide(&mut self, person: i64, candidate: Candidate, mut stored: Fields) {
-        match candidate.compare(&stored) {
+    /// Takes a known person's row, to be compared with what is stored of the person, and what is known of the person's end.
+    pub fn decide(
+        &mut self,
+        person: i64,
+        candidate: Candidate,
+        mut stored: Fields,
+        ending: Option<&Ending>,
+    ) {
+        let compared = candidate.compare(&stored, ending);
+        if let Turn::Becomes(due) = candidate.ending_after(&stored, &compared, ending) {
+            self.due.push((person, due));
+        }
+        match compared {
             Compared::Unchanged => {
                 self.counts.unchanged += 1;
                 self.rehashed.push((person, candidate.hashes));
@@ -56,6 +76,46 @@ impl Plan {
                 });
             }
         }
+    }
+
+    /// Whether anybody is another one afterwards.
+    pub fn any_change(&self) -> bool {
+        self.counts.any_change() || !self.stubs.is_empty()
+    }
+
+    /// Takes somebody whom a row names and nobody knows: active, with their id and no more (R3.21, R3.22).
+    pub fn stub(&mut self, key: Box<str>) {
+        let mut changes = FieldChanges::default();
+        changes.note(&Fields::default(), Field::EmployeeId, &key);
+        changes.note(&Fields::default(), Field::EmploymentStatus, "active");
+        self.stubs.push((key, changes));
+    }
+
+    /// Takes somebody employed whose end has come.
+    pub fn end(&mut self, person: i64, key: Box<str>, due: Due, mut stored: Fields) {
+        self.counts.count(ChangeKind::Leaver);
+        let Some(status) = due.status else {
+            let known = Known {
+                id: person,
+                employment: Employment::Employed,
+                hashes: RowHashes::NONE,
+            };
+            self.absent.push((key, known));
+            return;
+        };
+        let mut changes = FieldChanges::default();
+        changes.note(&stored, Field::EmploymentStatus, &status);
+        changes.apply(&mut stored);
+        // The file says already that the person is employed no more; there is nothing left to remember.
+        self.due.push((person, None));
+        self.revised.push(Revised {
+            person,
+            key,
+            kind: ChangeKind::Leaver,
+            changes,
+            fields: stored,
+            hashes: RowHashes::NONE,
+        });
     }
 
     /// The changes as the history will tell them.
@@ -79,6 +139,13 @@ impl Plan {
             name: None,
             fields: FieldChanges::default(),
         });
-        joiners.chain(revised).chain(absent)
+        let stubs = self.stubs.iter().map(|(key, changes)| Change {
+            kind: ChangeKind::Joiner,
+            employee_id: key.to_string(),
+            // Only its key is known.
+            name: None,
+            fields: changes.clone(),
+        });
+        joiners.chain(revised).chain(absent).chain(stubs)
     }
 }

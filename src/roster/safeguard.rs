@@ -9,6 +9,8 @@ pub struct Safeguard {
     pub max_leavers_percent: u64,
     /// Up to this many leavers the percentage does not count: in a company of four one leaver is a quarter.
     pub min_leavers: u64,
+    /// Held when the file has fewer rows than the last accepted one by more than this part of those.
+    pub max_shrink_percent: u64,
 }
 
 impl Default for Safeguard {
@@ -17,9 +19,13 @@ impl Default for Safeguard {
             max_leavers: 50,
             max_leavers_percent: 20,
             min_leavers: 1,
+            max_shrink_percent: 20,
         }
     }
 }
+
+/// Of fewer rows than these, a part says nothing.
+const FEW_ROWS: u64 = 10;
 
 /// What a run would do, as far as the safeguard cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +64,18 @@ impl Safeguard {
         }
         (unreadable_keys > 0).then(|| {
             format!("{leavers} people would leave, but {unreadable_keys} refused rows have no readable employee id and may be theirs")
+        })
+    }
+
+    /// Why a file that has become so much shorter must wait for a person, or nothing if it need not: it may have been cut off.
+    pub fn shrinkage(&self, rows_before: u64, rows: u64) -> Option<String> {
+        let lost = u128::from(rows_before.saturating_sub(rows)) * 100;
+        let limit = u128::from(self.max_shrink_percent) * u128::from(rows_before);
+        (rows_before >= FEW_ROWS && lost > limit).then(|| {
+            format!(
+                "The file has {rows} rows, and the last accepted one had {rows_before}: it has shrunk by more than max_shrink_percent = {}, so it may have been cut off",
+                self.max_shrink_percent
+            )
         })
     }
 }
@@ -118,6 +136,7 @@ mod tests {
             max_leavers: u64::MAX,
             max_leavers_percent: u64::MAX,
             min_leavers: 0,
+            max_shrink_percent: u64::MAX,
         };
         let removal = Removal {
             leavers: u64::MAX,
@@ -125,5 +144,26 @@ mod tests {
             unreadable_keys: 0,
         };
         assert_eq!(safeguard.objection(removal), None);
+        assert_eq!(safeguard.shrinkage(u64::MAX, 0), None);
+    }
+
+    #[test]
+    fn a_file_that_has_shrunk_by_more_than_the_limit_waits_and_the_sentence_says_both_numbers() {
+        let safeguard = Safeguard::default();
+        assert_eq!(safeguard.shrinkage(100, 80), None);
+        let objection = safeguard.shrinkage(100, 79).unwrap();
+        assert!(objection.contains("79 rows"), "{objection}");
+        assert!(objection.contains("had 100"), "{objection}");
+        assert_eq!(
+            safeguard.shrinkage(9, 1),
+            None,
+            "of few rows it says nothing"
+        );
+        assert_eq!(safeguard.shrinkage(100, 300), None);
+        let never = Safeguard {
+            max_shrink_percent: 100,
+            ..safeguard
+        };
+        assert_eq!(never.shrinkage(100, 0), None);
     }
 }

@@ -1,9 +1,13 @@
 //! Deliveries from the archive to their verdict, with a real database and real mailboxes.
 
 mod back;
+mod due;
 mod full;
 mod held;
+mod links;
 mod mapped;
+mod modes;
+mod new_id;
 mod parked;
 
 use std::collections::BTreeMap;
@@ -53,6 +57,7 @@ fn source(name: &str, mode: Mode) -> DataSource {
         },
         agreement: Agreement::default(),
         safeguard: Safeguard::default(),
+        unknown_managers: crate::tenant::UnknownManagers::default(),
     }
 }
 
@@ -95,6 +100,7 @@ impl Bench {
                 source("employees", Mode::Full),
                 source("contractors", Mode::Full),
                 source("delta", Mode::Delta),
+                source("status", Mode::Status),
             ],
             ..Tenant::of("acme")
         };
@@ -357,16 +363,6 @@ async fn an_empty_file_and_one_of_refused_rows_only_change_nobody() {
     let headless = bench.import("colour,shape\nred,round\n").await;
     assert_eq!(headless.outcome, Outcome::Refused);
     assert_eq!(bench.roster(false).await.len(), 3);
-}
-
-#[tokio::test]
-async fn other_modes_are_refused_as_not_yet() {
-    let bench = Bench::new().await;
-    let delivery = bench.deliver_to("delta", &people(1..=3, "Ulm")).await;
-    let run = bench.run(&delivery).await;
-    assert_eq!(run.outcome, Outcome::Refused);
-    let (findings, total) = bench.db().findings(&run.id.unwrap()).await.unwrap();
-    assert_eq!((findings[0].code.as_str(), total), ("mode-not-yet", 1));
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ pub(crate) fn tenant(name: &str, quota_bytes: u64) -> Tenant {
         mapping: Mapping::default(),
         agreement: Agreement::default(),
         safeguard: Safeguard::default(),
+        unknown_managers: crate::tenant::UnknownManagers::default(),
     };
     Tenant {
         quota_bytes,

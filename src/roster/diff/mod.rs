@@ -9,13 +9,16 @@
 
 mod repeats;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::parse::check::Verbatim;
+use crate::parse::field::Field;
 use crate::parse::finding::Finding;
 use crate::parse::record::{KeyOf, Record, Standing, Values};
+use crate::roster::due::{Due, End, Ending, Turn};
 use crate::roster::person::{
     ChangeKind, Employment, FieldChanges, Fields, Known, RowHash, RowHashes,
 };
@@ -55,14 +58,28 @@ impl Counts {
     }
 }
 
+/// What it means that somebody is not in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// The person has left: the file lists everybody.
+    Leaves,
+    /// Nothing: the file lists changes, or says of everybody in it whether they are employed.
+    Stays,
+}
+
 /// Compares one file with the roster.
 #[derive(Debug)]
 pub struct Diff {
+    absence: Absence,
+    /// Where the tenant is.
+    today: Date,
     /// Key of the row hashes.
     rules: [u8; 32],
     /// A row as it is hashed; one buffer for all.
     said: Vec<u8>,
     people: HashMap<Box<str>, Slot>,
+    /// Of whom nothing is known but the key.
+    stubs: HashSet<Box<str>>,
     repeats: Repeats,
     candidates: Vec<Candidate>,
     /// Unchanged people whose row reads otherwise than before.
@@ -122,7 +139,11 @@ pub struct Candidate {
     pub hashes: RowHashes,
     pub fields: Values,
     row: u64,
+    /// Employed still, whatever the status, when the end is to come.
     standing: Standing,
+    end: End,
+    /// The status counts from the end on, which is to come.
+    status_waits: bool,
 }
 
 /// What comparing a candidate with the stored fields gave.
@@ -147,9 +168,13 @@ impl Diff {
     /// Nobody known, nothing read. `mapping` is the digest of the rules that make records of rows: under other rules a row has another hash.
     pub fn new(mapping: &str) -> Self {
         Self {
+            absence: Absence::Leaves,
+            // Nothing is in the future.
+            today: Date::MAX,
             rules: *blake3::hash(mapping.as_bytes()).as_bytes(),
             said: Vec::new(),
             people: HashMap::new(),
+            stubs: HashSet::new(),
             repeats: Repeats::default(),
             candidates: Vec::new(),
             reworded: Vec::new(),
@@ -160,6 +185,18 @@ impl Diff {
         }
     }
 
+    /// The same with another meaning of absence.
+    #[must_use]
+    pub fn where_absence(self, absence: Absence) -> Self {
+        Self { absence, ..self }
+    }
+
+    /// The same for a file that is read on this day: an end of employment after it is still to come.
+    #[must_use]
+    pub fn on(self, today: Date) -> Self {
+        Self { today, ..self }
+    }
+
     /// Takes note of a person of this data source. To be called before the first row.
     pub fn know(&mut self, key: Box<str>, known: Known) {
         let slot = Slot {
@@ -167,6 +204,11 @@ impl Diff {
             first: None,
         };
         self.people.insert(key, slot);
+    }
+
+    /// Takes note of people of whom nothing is known but that a row named them: their own row is still to come, so nothing follows from its absence.
+    pub fn know_stubs(&mut self, keys: impl IntoIterator<Item = Box<str>>) {
+        self.stubs.extend(keys);
     }
 
     /// Takes a row that reads to the letter as the last one of its person did, and says whether it is such a row; all others want checking first.
@@ -189,23 +231,34 @@ impl Diff {
         self.rows += 1;
         let hash = self.hash(record);
         let said = Said::Fields(hash);
+        let end = End::of(record.fields, self.today);
+        let status_waits = end.is_ahead() && record.standing == Standing::Inactive;
+        let standing = if status_waits {
+            Standing::Active
+        } else {
+            record.standing
+        };
         let Entered::First(known) = self.enter(record.key(), record.row, said, |known| {
-            fate(known, record, hash)
+            fate(known, standing, hash)
         }) else {
             return;
         };
+        // With its status to come, the row says another thing than is stored, and another one tomorrow.
+        let verbatim = verbatim.filter(|_| !status_waits);
         let hashes = RowHashes {
             said: hash,
             verbatim,
         };
-        match (fate(known, record, hash), known) {
+        match (fate(known, standing, hash), known) {
             (Fate::Candidate, _) => self.candidates.push(Candidate {
                 key: record.key().into(),
                 known,
                 hashes,
                 fields: record.fields.kept(),
                 row: record.row,
-                standing: record.standing,
+                standing,
+                end,
+                status_waits,
             }),
             (Fate::Unchanged, Some(known))
                 if verbatim.is_some() && verbatim != known.hashes.verbatim =>
@@ -277,7 +330,11 @@ impl Diff {
 
     /// The changes, once every row was told. What is wrong with repeated keys goes to `tell`.
     pub fn finish(self, mut tell: impl FnMut(Finding)) -> Draft {
-        let unreadable_keys = self.unreadable_keys + self.disbelieved();
+        let unreadable_keys = match self.absence {
+            Absence::Leaves => self.unreadable_keys + self.disbelieved(),
+            // Whoever leaves has a row that says so, and it is nobody else's.
+            Absence::Stays => 0,
+        };
         let verdict = self.repeats.judge(&mut tell);
         let mut counts = Counts {
             rows: self.rows,
@@ -293,6 +350,7 @@ impl Diff {
                 .filter(|known| known.employment == Employment::Employed);
             employed_before += u64::from(employed.is_some());
             match slot.first.map(|first| first.fate) {
+                None if self.absence == Absence::Stays || self.stubs.contains(&key) => {}
                 None => absent.extend(employed.map(|known| (key, known))),
                 Some(Fate::Candidate | Fate::Refused) => {}
                 Some(_) if verdict.conflicting.contains(&key) => {}
@@ -360,8 +418,8 @@ impl Diff {
     }
 }
 
-fn fate(known: Option<Known>, record: &Record<'_>, hash: RowHash) -> Fate {
-    match (known, record.standing) {
+fn fate(known: Option<Known>, standing: Standing, hash: RowHash) -> Fate {
+    match (known, standing) {
         (None, Standing::Inactive) => Fate::Skipped,
         (None, Standing::Active) => Fate::Candidate,
         (Some(known), standing) => {
@@ -396,24 +454,105 @@ impl Candidate {
         fields.name()
     }
 
+    /// Where it stands in the file.
+    pub const fn row(&self) -> u64 {
+        self.row
+    }
+
+    /// Whether it says that the person is employed for now.
+    pub fn says_employed(&self) -> bool {
+        self.standing == Standing::Active
+    }
+
     /// The change of somebody of whom nothing is stored.
     pub fn all_new(&self) -> FieldChanges {
         self.changes(&Fields::default())
     }
 
     /// Compares the row with what is stored; fields that the file does not have are left alone.
-    pub fn compare(&self, stored: &Fields) -> Compared {
+    pub fn compare(&self, stored: &Fields, ending: Option<&Ending>) -> Compared {
         let changes = self.changes(stored);
         match self.kind() {
+            Some(ChangeKind::Rehire) if self.is_still_gone(stored, ending) => {
+                if changes.is_empty() {
+                    Compared::Unchanged
+                } else {
+                    Compared::Changed(ChangeKind::Mover, changes)
+                }
+            }
             Some(kind) => Compared::Changed(kind, changes),
             None if changes.is_empty() => Compared::Unchanged,
             None => Compared::Changed(ChangeKind::Mover, changes),
         }
     }
 
+    /// Whether somebody who has left on a day that was told in advance is not back, although the row says employed, as it did before: it still tells
+    /// of that day, and of no hire after it.
+    fn is_still_gone(&self, stored: &Fields, ending: Option<&Ending>) -> bool {
+        let says_employed = self.standing == Standing::Active;
+        let tells_no_other_end = matches!(self.end, End::Past(_) | End::Untold);
+        if ending != Some(&Ending::Past) || !says_employed || !tells_no_other_end {
+            return false;
+        }
+        let now = |field| match self.fields.value(field) {
+            Some(value) => value,
+            None => stored.value(field).unwrap_or_default(),
+        };
+        // Canonical dates sort as text.
+        now(Field::HireDate) <= now(Field::TerminationDate)
+    }
+
+    /// What is to come of the end that a joiner's row tells.
+    pub fn due(&self) -> Option<Due> {
+        self.due_instead_of(None)
+    }
+
+    /// What is to come once the row is taken, for somebody who is employed then, of whom `before` was known.
+    fn due_instead_of(&self, before: Option<&Due>) -> Option<Due> {
+        let status = self.fields.value(Field::EmploymentStatus);
+        let status = status.filter(|_| self.status_waits).map(str::to_owned);
+        let on = match (self.end, before) {
+            // Told in advance once, it may move to a day that has come.
+            (End::Ahead(on), _) | (End::Past(on), Some(_)) => on,
+            (End::Untold, Some(before)) => before.on,
+            (End::Past(_) | End::Untold, None) | (End::Never, _) => return None,
+        };
+        Some(Due { on, status })
+    }
+
+    /// What becomes of what is known of the person's end once `compared` is written.
+    pub(super) fn ending_after(
+        &self,
+        stored: &Fields,
+        compared: &Compared,
+        before: Option<&Ending>,
+    ) -> Turn {
+        let kind = match compared {
+            Compared::Changed(kind, _) => Some(*kind),
+            Compared::Unchanged => None,
+        };
+        let was = self.known.map(|known| known.employment);
+        let is = kind.and_then(ChangeKind::employment).or(was);
+        let (due, after) = match before {
+            Some(Ending::Ahead(due)) => (Some(due), self.due_instead_of(Some(due))),
+            Some(Ending::Past) | None => (None, self.due_instead_of(None)),
+        };
+        let after = after.filter(|_| is == Some(Employment::Employed));
+        if is == Some(Employment::Left) && self.is_still_gone(stored, before)
+            || before.is_none() && after.is_none()
+            || due.is_some() && due == after.as_ref()
+        {
+            return Turn::Stays;
+        }
+        Turn::Becomes(after)
+    }
+
     fn changes(&self, stored: &Fields) -> FieldChanges {
         let mut changes = FieldChanges::default();
         for (field, value) in self.fields.iter() {
+            if field == Field::EmploymentStatus && self.status_waits {
+                continue;
+            }
             changes.note(stored, field, value);
         }
         changes

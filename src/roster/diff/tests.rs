@@ -145,7 +145,7 @@ fn compare(
     let absent_leavers = plan.counts.leavers;
     for (known, candidate) in draft.undecided {
         let fields = before[ids[usize::try_from(known.id).unwrap()]].2.clone();
-        plan.decide(known.id, candidate, fields);
+        plan.decide(known.id, candidate, fields, None);
     }
     assert_eq!(plan.counts.leavers, draft.removal.leavers);
     let mut after = before.clone();

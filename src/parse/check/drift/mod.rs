@@ -175,7 +175,6 @@ pub fn drift(before: &Shape, now: &Shape) -> Vec<Finding> {
         }
     }
     findings.extend(forms(before, now));
-    findings.extend(rows(before.rows, now.rows));
     findings
 }
 
@@ -371,7 +370,8 @@ fn newly_used(before: &Shape, now: &Shape, come: &[Placed]) -> Vec<Placed> {
     used.map(|column| (0, column.header.clone())).collect()
 }
 
-fn rows(before: u64, now: u64) -> Option<Finding> {
+/// Far more or fewer rows than before, where a file lists everybody.
+pub fn rows(before: u64, now: u64) -> Option<Finding> {
     let difference = before.abs_diff(now);
     if before.max(now) < FEW_ROWS
         || difference.saturating_mul(100) <= before.saturating_mul(USUAL_PERCENT)
