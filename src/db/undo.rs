@@ -6,7 +6,7 @@ use sqlx::{Row as _, SqliteConnection};
 
 use super::change::NewChange;
 use super::run::OwnRun;
-use super::{Db, DbError, change, from_json, paused, person, roster_version, run};
+use super::{Db, DbError, change, due_change, from_json, paused, person, roster_version, run};
 use crate::report::run::{Outcome, RunKind};
 use crate::roster::diff::Counts;
 use crate::roster::history::{Event, Gap, State, undo};
@@ -115,6 +115,9 @@ impl Db {
                 }
             }
             person::revise(&mut transaction, &new, &revised).await?;
+            // An end that only the undone file has told must not come. One that was told before is told again by the next row, which is compared.
+            let people: Vec<i64> = revised.iter().map(|revised| revised.person).collect();
+            due_change::forget(&mut transaction, &people).await?;
             let changes = revised.iter().map(|revised| NewChange {
                 person: revised.person,
                 kind: revised.kind,

@@ -492,3 +492,21 @@ async fn a_person_has_one_history_and_is_found_with_whom_they_belong_to() {
     );
     assert!(found("04").await.is_none());
 }
+
+#[tokio::test]
+async fn an_end_that_only_an_undone_file_has_told_does_not_come() {
+    let bench = Bench::new().await;
+    let file = |end: &str| format!("employee_id,city,termination_date\n1,Ulm,{end}\n2,Ulm,\n");
+    bench.import(&file("")).await;
+    let run = bench.import(&file("2026-11-24")).await;
+    assert_eq!(run.outcome, Outcome::Applied);
+    let everyone = (1..=2).collect::<Vec<i64>>();
+    assert_eq!(bench.db().endings(&everyone).await.unwrap().len(), 1);
+    let undone = bench.undo(&run, Reach::Whole).await;
+    assert!(matches!(undone, Undoing::Done { .. }));
+    assert!(bench.db().endings(&everyone).await.unwrap().is_empty());
+    // Should it be right after all, the next file tells it again.
+    bench.resume().await;
+    bench.import(&file("2026-11-24")).await;
+    assert_eq!(bench.db().endings(&everyone).await.unwrap().len(), 1);
+}
