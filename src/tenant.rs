@@ -352,7 +352,7 @@ impl DataSource {
     /// What the reader of its files is to know.
     pub fn reading(&self) -> Agreement {
         Agreement {
-            headers: self.mapping.columns.values().cloned().collect(),
+            headers: self.mapping.headers().map(str::to_owned).collect(),
             ..self.agreement.clone()
         }
     }

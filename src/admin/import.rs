@@ -70,7 +70,9 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
             .await?;
         importer.run_to_end(&this_process(), &delivery).await?;
         core.db
-            .run_document(delivery.as_str(), changes_shown(arguments.json))
+            .run_document_for(delivery.as_str(), changes_shown(arguments.json), |_| {
+                tenant.masking()
+            })
             .await?
             .context("the run is not in the database any more")?
     };

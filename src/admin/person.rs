@@ -43,7 +43,8 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
     let people: Vec<PersonDocument> = if arguments.secrets {
         found
     } else {
-        found.into_iter().map(PersonDocument::masked).collect()
+        let masking = tenant.masking();
+        found.into_iter().map(|it| it.masked(&masking)).collect()
     };
     answer(&if arguments.json {
         json(&PersonList { people })?

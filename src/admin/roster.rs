@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use super::{Ending, Place, answer, complain, open_db};
 use crate::config::Config;
 use crate::db::PastPage;
-use crate::report::roster::{self, Line};
+use crate::report::roster::{Line, View};
 
 const PAGE: u32 = 1_000;
 
@@ -20,6 +20,9 @@ pub(super) struct Arguments {
     /// Those who have left, too.
     #[arg(long)]
     all: bool,
+    /// Show pay, bank, tax and national ids, and what else the tenant keeps secret; else they are three stars.
+    #[arg(long)]
+    secrets: bool,
     /// CSV has a line a person; JSON is one document.
     #[arg(long, value_name = "FORMAT", default_value = "csv")]
     format: Format,
@@ -39,9 +42,13 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
         ));
         return Ok(Ending::Not);
     };
+    let mut view = View::new(tenant.extra_fields(), tenant.masking());
+    if arguments.secrets {
+        view = view.with_secrets();
+    }
     let db = open_db(config).await?;
     let place = (&tenant.id, arguments.place.environment);
-    let mut printer = Printer::new(arguments.format);
+    let mut printer = Printer::new(arguments.format, view);
     let Some(day) = arguments.as_of else {
         printer.begin()?;
         let mut after: Option<Line> = None;
@@ -83,20 +90,22 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
 /// Prints a roster page by page.
 struct Printer {
     format: Format,
+    view: View,
     is_first: bool,
 }
 
 impl Printer {
-    fn new(format: Format) -> Self {
+    fn new(format: Format, view: View) -> Self {
         Self {
             format,
+            view,
             is_first: true,
         }
     }
 
     fn begin(&self) -> anyhow::Result<()> {
         match self.format {
-            Format::Csv => answer(&String::from_utf8(roster::csv_header())?)?,
+            Format::Csv => answer(&String::from_utf8(self.view.csv_header())?)?,
             Format::Json => answer("{\"people\":[")?,
         }
         Ok(())
@@ -104,12 +113,15 @@ impl Printer {
 
     fn print(&mut self, lines: &[Line]) -> anyhow::Result<()> {
         if self.format == Format::Csv {
-            answer(&String::from_utf8(roster::csv_lines(lines))?)?;
+            answer(&String::from_utf8(self.view.csv_lines(lines))?)?;
             return Ok(());
         }
         for line in lines {
             let comma = if self.is_first { "\n" } else { ",\n" };
-            answer(&format!("{comma}{}", serde_json::to_string(line)?))?;
+            answer(&format!(
+                "{comma}{}",
+                serde_json::to_string(&self.view.json(line))?
+            ))?;
             self.is_first = false;
         }
         Ok(())

@@ -53,7 +53,8 @@ pub(super) async fn list(config: &Config, arguments: &Arguments) -> anyhow::Resu
 pub(super) async fn show(config: &Config, arguments: &OneArguments) -> anyhow::Result<Ending> {
     let db = open_db(config).await?;
     let shown = changes_shown(arguments.json || arguments.all);
-    let Some(document) = db.run_document(&arguments.id, shown).await? else {
+    let masking = |tenant: &TenantId| config.masking(tenant);
+    let Some(document) = db.run_document_for(&arguments.id, shown, masking).await? else {
         return Ok(unknown(&arguments.id));
     };
     answer(&if arguments.json {

@@ -262,6 +262,21 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// A number with or without a fraction, as it was written; in quotes too.
+    pub(super) fn decimal(&self, key: &'static str) -> Option<Value<String>> {
+        let value = self.look(key)?;
+        let written = match value.get_ref() {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            DeValue::String(text) => text,
+            _ => {
+                self.mistyped(&self.key_of(key), value, "a number");
+                return None;
+            }
+        };
+        Some(self.value(key, value, written.to_owned()))
+    }
+
     /// A number of bytes: `"500MB"`, `"1 GiB"`, or a plain number.
     pub(super) fn size(&self, key: &'static str) -> Option<u64> {
         self.number_or_text(key, Some, units::size_bytes, "a size like \"500MB\"")

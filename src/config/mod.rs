@@ -6,6 +6,7 @@
 mod agreement;
 mod difference;
 mod document;
+mod fields;
 mod fingerprint;
 mod limits;
 mod login;
@@ -45,6 +46,7 @@ pub use warning::{Concern, Warning, first_end, of_login as warnings_of, warnings
 use document::{Document, Place, Section};
 use tenant::Claim;
 
+use crate::roster::masking::Masking;
 use crate::tenant::TenantId;
 
 /// Everything rosterd is told.
@@ -242,6 +244,12 @@ impl Config {
     pub fn asks_for_certificates(&self) -> bool {
         let mut logins = self.tenants.values().flat_map(|tenant| &tenant.logins);
         logins.any(|login| !login.client_certificates.is_empty())
+    }
+
+    /// What is masked of a tenant's people; of one that is not configured any more whatever can be.
+    pub fn masking(&self, tenant: &TenantId) -> Masking {
+        let tenant = self.tenants.get(tenant);
+        tenant.map(|tenant| tenant.masking()).unwrap_or_default()
     }
 
     /// The tenant called `name`.

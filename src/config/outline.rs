@@ -295,7 +295,7 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
         Delimiter::Declared(byte) => format!("{:?}", char::from(byte)),
         Delimiter::Unknown | Delimiter::Seen(_) => "found out".to_owned(),
     };
-    vec![
+    let mut aspects = vec![
         own("file_name", source.file_name.as_str().to_owned()),
         own("mode", source.mode.as_str().to_owned()),
         own(
@@ -357,6 +357,48 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
             source.safeguard.max_leavers_percent.to_string(),
         ),
         own("min_leavers", source.safeguard.min_leavers.to_string()),
+    ];
+    aspects.extend(of_fields(source));
+    aspects
+}
+
+/// What is said about single fields and their cells.
+fn of_fields(source: &DataSource) -> Vec<Aspect> {
+    let own =
+        |key: &str, value: String| Aspect::named("data source", &source.name).with(key, value);
+    let mapping = &source.mapping;
+    vec![
+        own(
+            "field",
+            list(mapping.extra.iter().map(|it| {
+                let secret = if it.is_secret { "secret" } else { "open" };
+                format!("{} ({:?}, {secret})", it.field.name(), it.kind)
+            })),
+        ),
+        own(
+            "demands",
+            list(
+                mapping
+                    .demands
+                    .iter()
+                    .map(|(field, demand)| format!("{}: {}", field.name(), demand.words())),
+            ),
+        ),
+        own(
+            "secret",
+            list(mapping.secret.iter().map(|field| field.name())),
+        ),
+        own("empty_cell", mapping.empty_cell.as_str().to_owned()),
+        own("bad_value", mapping.bad_value.as_str().to_owned()),
+        own(
+            "classification",
+            mapping
+                .classification
+                .as_ref()
+                .map_or("none".to_owned(), |it| {
+                    format!("{} = {}", it.column, list(&it.terminated))
+                }),
+        ),
     ]
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::agreement;
-use crate::config::document::{Place, Section};
+use crate::config::document::{Place, Section, Value};
+use crate::config::fields::{self, Fields};
 use crate::parse::check::columns::Mapping;
 use crate::parse::check::date::DateFormat;
 use crate::parse::check::names::NameOrder;
@@ -123,55 +124,29 @@ fn read_one(section: &Section<'_>) -> Option<DataSource> {
 }
 
 fn read_mapping(section: &Section<'_>) -> Mapping {
+    let own = fields::read(section);
     let field = |name: &str| {
-        Field::parse(name).ok_or_else(|| {
-            let near = Field::all()
-                .map(|field| {
-                    (
-                        strsim::damerau_levenshtein(name, field.name()),
-                        field.name(),
-                    )
-                })
+        own.named(name).ok_or_else(|| {
+            let near = own
+                .names()
+                .map(|known| (strsim::damerau_levenshtein(name, known), known))
                 .min()
                 .filter(|(distance, _)| *distance <= 3);
             match near {
                 Some((_, near)) => format!("no field has that name; did you mean \"{near}\"?"),
-                None => "no field has that name; the README lists them".to_owned(),
+                None => "no field has that name; the README lists them, and [[data_source.field]] adds others".to_owned(),
             }
         })
     };
-    let mut columns = BTreeMap::new();
-    if let Some(section) = section.section("columns") {
-        let mut headers: BTreeMap<String, Place> = BTreeMap::new();
-        for (name, header) in section.entries() {
-            match field(&name) {
-                Ok(field) if !header.content.trim().is_empty() => {
-                    let place = section.place(&header);
-                    if let Some(first) = headers.get(&normalised(&header.content)) {
-                        section.wrong(
-                            &header,
-                            format!(
-                                "the column \"{}\" is mapped in line {} too: a column holds one field, so remove one of them",
-                                header.content.trim(),
-                                first.line
-                            ),
-                        );
-                    } else {
-                        headers.insert(normalised(&header.content), place);
-                    }
-                    columns.insert(field, header.content.clone());
-                }
-                Ok(_) => section.wrong(&header, "expected the header of a column"),
-                Err(message) => section.wrong(&header, message),
-            }
-        }
-    }
+    let columns = read_columns(section, &own, &field);
     let otherwise = Mapping::default();
     let mut required = section
         .parsed_list("required", field)
         .unwrap_or(otherwise.required);
-    if !required.contains(&Field::EmployeeId) {
-        required.insert(0, Field::EmployeeId);
+    for field in own.required().chain([Field::EmployeeId]) {
+        if !required.contains(&field) {
+            required.insert(0, field);
+        }
     }
     let words = |key| -> Vec<String> {
         section
@@ -189,7 +164,21 @@ fn read_mapping(section: &Section<'_>) -> Mapping {
     {
         section.wrong_key("inactive_values", "a word stands in active_values too");
     }
-    Mapping {
+    let classification = fields::classification(section);
+    if let Some(class) = &classification
+        && let Some((field, _)) = columns
+            .iter()
+            .find(|(_, header)| normalised(header) == normalised(&class.column))
+    {
+        section.wrong_key(
+            "classification",
+            format!(
+                "its column is that of {} too: a column holds one of them",
+                field.name()
+            ),
+        );
+    }
+    let mapping = Mapping {
         columns,
         required,
         date_format: section.parsed("date_format", DateFormat::parse),
@@ -201,7 +190,71 @@ fn read_mapping(section: &Section<'_>) -> Mapping {
         }),
         active_values,
         inactive_values,
+        extra: own.extra(),
+        demands: own.demands(),
+        empty_cell: fields::treatment(section, "empty_cell").unwrap_or(otherwise.empty_cell),
+        bad_value: fields::treatment(section, "bad_value").unwrap_or(otherwise.bad_value),
+        classification,
+        secret: own.secret(),
+    };
+    own.finish(&mapping);
+    mapping
+}
+
+/// Which header the configuration names for which field: under `columns`, or in the section of the field.
+fn read_columns(
+    section: &Section<'_>,
+    own: &Fields<'_>,
+    field: &impl Fn(&str) -> Result<Field, String>,
+) -> BTreeMap<Field, String> {
+    let mut columns = BTreeMap::new();
+    let mut headers: BTreeMap<String, Place> = BTreeMap::new();
+    let mut take = |section: &Section<'_>, field: Field, header: &Value<String>| {
+        if header.content.trim().is_empty() {
+            section.wrong(header, "expected the header of a column");
+            return;
+        }
+        let place = section.place(header);
+        if let Some(first) = headers.get(&normalised(&header.content)) {
+            section.wrong(
+                header,
+                format!(
+                    "the column \"{}\" is mapped in line {} too: a column holds one field, so remove one of them",
+                    header.content.trim(),
+                    first.line
+                ),
+            );
+        } else {
+            headers.insert(normalised(&header.content), place);
+        }
+        if columns.insert(field, header.content.clone()).is_some() {
+            section.wrong(
+                header,
+                format!(
+                    "the column of {} is named twice: remove one of them",
+                    field.name()
+                ),
+            );
+        }
+    };
+    let mut listed = BTreeSet::new();
+    if let Some(section) = section.section("columns") {
+        for (name, header) in section.entries() {
+            match field(&name) {
+                Ok(field) => {
+                    listed.insert(field);
+                    take(&section, field, &header);
+                }
+                Err(message) => section.wrong(&header, message),
+            }
+        }
     }
+    for (field, section, header) in own.columns() {
+        if !(listed.contains(&field) && own.is_own_name(field)) {
+            take(section, field, header);
+        }
+    }
+    columns
 }
 
 fn read_safeguard(section: &Section<'_>) -> Safeguard {

@@ -4,6 +4,8 @@ use crate::config::document::{Document, Place, Problem, Section};
 use crate::config::login::Login;
 use crate::config::photos::{self, Photos};
 use crate::config::sources;
+use crate::parse::field::Field;
+use crate::roster::masking::Masking;
 use crate::tenant::{DataSource, NamePattern, TenantId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +97,24 @@ impl Tenant {
     /// The day that it is there at `now`.
     pub fn day(&self, now: jiff::Timestamp) -> jiff::civil::Date {
         now.to_zoned(self.time_zone.clone()).date()
+    }
+
+    /// What is masked of its people.
+    pub fn masking(&self) -> Masking {
+        Masking::of(self.data_sources.iter().map(|source| &source.mapping))
+    }
+
+    /// Its own fields, in the order of the configuration.
+    pub fn extra_fields(&self) -> Vec<Field> {
+        let mut fields = Vec::new();
+        for source in &self.data_sources {
+            for extra in &source.mapping.extra {
+                if !fields.contains(&extra.field) {
+                    fields.push(extra.field);
+                }
+            }
+        }
+        fields
     }
 
     /// The data source whose file name is `name`.

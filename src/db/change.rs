@@ -1,4 +1,4 @@
-//! The table `change`: every person's history. It keeps true values; who looks at it through a run sees pay and national ids masked.
+//! The table `change`: every person's history. It keeps true values; who looks at it through a run sees secrets masked.
 
 use std::collections::HashMap;
 
@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use super::{Db, DbError, count, from_json, stamp, to_json};
+use crate::roster::masking::Masking;
 use crate::roster::person::{Change, ChangeKind, FieldChanges, Fields};
 use crate::tenant::{Environment, TenantId};
 
@@ -22,8 +23,13 @@ pub(super) struct NewChange<'a> {
 }
 
 impl Db {
-    /// At most so many of a run's changes, pay and national ids masked, and how many there are.
-    pub async fn changes(&self, run: &str, most: u32) -> Result<(Vec<Change>, u64), DbError> {
+    /// At most so many of a run's changes, secrets masked, and how many there are.
+    pub async fn changes(
+        &self,
+        run: &str,
+        most: u32,
+        masking: &Masking,
+    ) -> Result<(Vec<Change>, u64), DbError> {
         let all: i64 = sqlx::query_scalar("SELECT count(*) FROM change WHERE run = ?1")
             .bind(run)
             .fetch_one(&self.reader)
@@ -44,7 +50,7 @@ impl Db {
                         .ok_or(DbError::Value { column: "kind" })?,
                     employee_id: row.try_get("key")?,
                     name: name(row.try_get("stored")?, &fields)?,
-                    fields: fields.masked(),
+                    fields: fields.masked(masking),
                 })
             })
             .collect::<Result<_, DbError>>()?;

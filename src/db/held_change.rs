@@ -1,11 +1,12 @@
 //! The table `held_change`: what a held run would do, for the person who decides about it.
 //!
 //! Written with the verdict `held` and removed when the run leaves it for good: applied, rejected, superseded or given up. The counts of the run stay.
-//! It is never read to apply anything (an approved run reads its file again), so pay and national ids are masked before they get here.
+//! It is never read to apply anything (an approved run reads its file again), so secrets are masked before they get here, and again when they are shown: what is a secret may have changed.
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use super::{Db, DbError, change, count, from_json, to_json};
+use crate::roster::masking::Masking;
 use crate::roster::person::{Change, ChangeKind, FieldChanges};
 
 /// Changes written by one statement.
@@ -17,6 +18,7 @@ impl Db {
         &self,
         run: &str,
         most: u32,
+        masking: &Masking,
     ) -> Result<(Vec<Change>, u64), DbError> {
         let all: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM held_change h JOIN import_run r ON r.id = h.run WHERE h.run = ?1 AND r.outcome = 'held'",
@@ -42,7 +44,7 @@ impl Db {
                         .ok_or(DbError::Value { column: "kind" })?,
                     employee_id: row.try_get("key")?,
                     name: change::name(row.try_get("stored")?, &fields)?,
-                    fields,
+                    fields: fields.masked(masking),
                 })
             })
             .collect::<Result<_, DbError>>()?;
@@ -54,6 +56,7 @@ impl Db {
 pub(super) async fn write(
     connection: &mut SqliteConnection,
     run: &str,
+    masking: &Masking,
     changes: impl Iterator<Item = Change>,
 ) -> Result<(), DbError> {
     let mut numbered = (0_i64..).zip(changes);
@@ -71,7 +74,7 @@ pub(super) async fn write(
                 .push_bind(position)
                 .push_bind(change.kind.as_str())
                 .push_bind(change.employee_id)
-                .push_bind(to_json(&change.fields.masked()));
+                .push_bind(to_json(&change.fields.masked(masking)));
         });
         insert.build().execute(&mut *connection).await?;
     }

@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use super::{Db, DbError, from_json, instant, stamp};
 use crate::report::roster::Line;
 use crate::roster::history::{Event, State, between};
+use crate::roster::masking::Masking;
 use crate::roster::person::{Change, ChangeKind, Employment, FieldChanges, Fields};
 use crate::tenant::{Environment, TenantId};
 
@@ -140,7 +141,7 @@ impl Db {
                         kind,
                         employee_id: row.try_get("key")?,
                         name: known.and_then(|it| it.fields.name()),
-                        fields: fields.masked(),
+                        fields: fields.masked(&Masking::default()),
                     });
                 }
             }

@@ -9,6 +9,7 @@ use crate::mailbox::DeliveryId;
 use crate::queue::job::LeasedJob;
 use crate::report::run::{Outcome, Run, RunDocument, RunKind};
 use crate::roster::diff::Counts;
+use crate::roster::masking::Masking;
 use crate::tenant::{Environment, Mode, TenantId};
 
 /// What an admin's decision about a run came to.
@@ -57,20 +58,33 @@ impl Db {
         find(&mut connection, id).await
     }
 
-    /// The same with findings and at most so many changes, pay and national ids masked. Of a held run these are the changes that it would make.
+    /// The same with findings and at most so many changes, every secret and whatever is not canonical masked. Of a held run these are the changes that
+    /// it would make.
     pub async fn run_document(
         &self,
         id: &str,
         most_changes: u32,
     ) -> Result<Option<RunDocument>, DbError> {
+        self.run_document_for(id, most_changes, |_| Masking::default())
+            .await
+    }
+
+    /// The same, masked as the run's tenant has it.
+    pub async fn run_document_for(
+        &self,
+        id: &str,
+        most_changes: u32,
+        masking: impl Fn(&TenantId) -> Masking,
+    ) -> Result<Option<RunDocument>, DbError> {
         let Some(run) = self.run(id).await? else {
             return Ok(None);
         };
         let id = run.id.clone().unwrap_or_default();
+        let masking = masking(&run.tenant);
         let (findings, findings_total) = self.findings(&id).await?;
         let (changes, changes_total) = match run.outcome {
-            Outcome::Held => self.held_changes(&id, most_changes).await?,
-            _ => self.changes(&id, most_changes).await?,
+            Outcome::Held => self.held_changes(&id, most_changes, &masking).await?,
+            _ => self.changes(&id, most_changes, &masking).await?,
         };
         Ok(Some(RunDocument {
             run,

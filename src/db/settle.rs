@@ -15,6 +15,7 @@ use crate::parse::finding::Finding;
 use crate::queue::job::{JobState, LeasedJob};
 use crate::report::run::Outcome;
 use crate::roster::diff::Counts;
+use crate::roster::masking::Masking;
 use crate::roster::person::{ChangeKind, FieldChanges};
 use crate::roster::plan::Plan;
 use crate::tenant::Mode;
@@ -37,6 +38,8 @@ pub struct Verdict<'a> {
     pub shape: Option<&'a Shape>,
     /// What is to be written, or shown when the run is held; nothing when it is refused.
     pub plan: Option<&'a Plan>,
+    /// What is masked of a plan that is shown.
+    pub masking: &'a Masking,
 }
 
 impl Db {
@@ -59,7 +62,13 @@ impl Db {
         pass(Point::SettleHeld).await?;
         held_change::forget(&mut transaction, std::slice::from_ref(&leased.run)).await?;
         if let Some(plan) = verdict.plan.filter(|_| state == JobState::Held) {
-            held_change::write(&mut transaction, &leased.run, plan.changes()).await?;
+            held_change::write(
+                &mut transaction,
+                &leased.run,
+                verdict.masking,
+                plan.changes(),
+            )
+            .await?;
         } else if let Some(plan) = verdict.plan {
             let seen = verdict.roster_version;
             pass(Point::SettleVersion).await?;

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::failpoint::Point;
 use crate::report::run::{Outcome, RunKind};
+use crate::roster::masking::Masking;
 use crate::roster::plan::Plan;
 use crate::tenant::{Environment, TenantId};
 
@@ -69,7 +70,9 @@ impl Db {
             }
         };
         if outcome == Outcome::Held {
-            held_change::write(&mut transaction, &run, plan.changes()).await?;
+            // Only an end of employment is due, so nothing else is there to be seen.
+            let masking = Masking::default();
+            held_change::write(&mut transaction, &run, &masking, plan.changes()).await?;
         } else if outcome == Outcome::Applied {
             roster_version::advance(&mut transaction, tenant, environment, source, seen).await?;
             let place = Place {

@@ -282,6 +282,7 @@ async fn a_retry_never_brings_back_yesterdays_roster() {
         ..job
     };
     let verdict = Verdict {
+        masking: &crate::roster::masking::Masking::default(),
         outcome: Outcome::NoChange,
         reason: None,
         counts: crate::roster::diff::Counts::default(),

@@ -13,6 +13,7 @@ use crate::db::{DbError, DueVerdict};
 use crate::import::{ImportError, Importer};
 use crate::live::Live;
 use crate::report::run::{Outcome, Run, RunKind};
+use crate::roster::masking::Masking;
 use crate::roster::plan::Plan;
 use crate::roster::safeguard::{Removal, Safeguard};
 use crate::tenant::Environment;
@@ -194,7 +195,8 @@ impl Importer {
     }
 
     async fn keys_of(&self, run: &str) -> Result<Vec<String>, DbError> {
-        let (changes, _) = self.db.held_changes(run, u32::MAX).await?;
+        let masking = Masking::default();
+        let (changes, _) = self.db.held_changes(run, u32::MAX, &masking).await?;
         Ok(changes
             .into_iter()
             .map(|change| change.employee_id)

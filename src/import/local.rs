@@ -48,10 +48,11 @@ impl Importer {
             approval: None,
         };
         let examined = Box::pin(self.examine(task, file_handle)).await?;
+        let masking = self.masking(tenant);
         let changes = examined.plan.iter().flat_map(Plan::changes);
         let mut changes: Vec<_> = changes
             .map(|mut change| {
-                change.fields = change.fields.masked();
+                change.fields = change.fields.masked(&masking);
                 change
             })
             .collect();

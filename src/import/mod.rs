@@ -32,6 +32,7 @@ use crate::parse::limits::ReadLimits;
 use crate::queue::LeasedJob;
 use crate::queue::worker::Work;
 use crate::report::run::Outcome;
+use crate::roster::masking::Masking;
 use crate::tenant::{DataSource, Environment, TenantId};
 
 pub use due::Word;
@@ -108,7 +109,9 @@ impl Importer {
         failpoint::pass_async(Point::Diffed)
             .await
             .map_err(ImportError::Step)?;
+        let masking = self.masking(&job.tenant);
         let verdict = Verdict {
+            masking: &masking,
             outcome: examined.outcome,
             reason: examined.reason.as_deref(),
             counts: examined.counts,
@@ -172,6 +175,12 @@ impl Importer {
             }
         }
         sources
+    }
+
+    /// What is masked of a tenant's people.
+    fn masking(&self, tenant: &TenantId) -> Masking {
+        let tenant = self.tenants.get(tenant);
+        tenant.map(|tenant| tenant.masking()).unwrap_or_default()
     }
 
     fn source(&self, tenant: &TenantId, name: &str) -> Result<&DataSource, ImportError> {

@@ -75,6 +75,7 @@ impl Bench {
             return job.run;
         }
         let verdict = Verdict {
+            masking: &crate::roster::masking::Masking::default(),
             outcome,
             reason: Some("3 of 5 people would leave."),
             counts: Counts::default(),

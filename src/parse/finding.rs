@@ -104,7 +104,7 @@ pub mod code {
         PGP_ERROR = "pgp-error";
         /// The PGP signature is missing, bad or by nobody who was agreed. Refuses the file, or is information when no signature is required.
         SIGNATURE_ERROR = "signature-error";
-        /// Text that is not UTF-8. Refuses the file when all of it is, the row when only the row is.
+        /// Text that is not UTF-8. Refuses the file when all of it is; of a single cell a warning, or the row is refused where its field is required.
         ENCODING_ERROR = "encoding-error";
         /// Which encoding the text was read in, where that can be doubted: it was guessed, or it is not the agreed one.
         ENCODING_CHOSEN = "encoding-chosen";
@@ -136,19 +136,19 @@ pub mod code {
         MISSING_CELL = "missing-cell";
         /// A required cell is empty. Refuses the row.
         REQUIRED_VALUE = "required-value";
-        /// The cell is not what its field holds: no date, no number, no e-mail address. Refuses the row.
+        /// The cell is not what its field holds: no date, no number, no e-mail address. A warning, and the field keeps its value; refuses the row where the field is required.
         TYPE_ERROR = "type-error";
-        /// The cell is of the right kind but outside of what is allowed: too long, a nonsense date. Refuses the row.
+        /// The cell is of the right kind but outside of what is allowed: too long, a nonsense date, not of the agreed form. A warning, and the field keeps its value; refuses the row where the field is required.
         CONSTRAINT_ERROR = "constraint-error";
         /// The file has another form than the last one that was accepted: columns, which of them holds a field, encoding, format, how dates are written, or far fewer rows. It refuses nothing; but a run whose employee ids, status or end dates stand in another column is held.
         LAYOUT_DRIFT = "layout-drift";
         /// Dates, numbers or names that could be read in two ways are read as the rest of their column shows. An error, which refuses the file, where a column writes dates or numbers both ways.
         INFERRED_FORMAT = "inferred-format";
-        /// The cell of a sheet holds an error such as `#N/A`, or a formula without its result. Refuses the row.
+        /// The cell of a sheet holds an error such as `#N/A`, or a formula without its result. A warning, and the field keeps its value; refuses the row where the field is required.
         ERROR_VALUE = "error-value";
         /// The status is neither among the known words nor among the configured ones. Refuses the row.
         UNKNOWN_STATUS = "unknown-status";
-        /// The annual pay is not between -10,000,000.00 and 10,000,000.00; it was not taken.
+        /// The annual pay is not between -10,000,000.00 and 10,000,000.00, or the limits of the data source; it was left empty, and the rest of the row counts.
         INVALID_ANNUAL_PAY = "invalid-annual-pay";
         /// The key occurs in more than one row, and the rows differ. Refuses all of them.
         UNIQUE_ERROR = "unique-error";

@@ -32,7 +32,8 @@ pub struct Record<'a> {
     pub row: u64,
     /// Whether the row says that the person is employed.
     pub standing: Standing,
-    /// Every mapped field, an empty cell as an empty value. A field that is not here is not in the file.
+    /// Every mapped field that the row says something about, an empty cell as an empty value. A field that is not here keeps what is stored: it is not
+    /// in the file, or its cell is not to be taken.
     pub fields: Seen<'a>,
 }
 
@@ -52,7 +53,8 @@ pub struct Seen<'a> {
     row: &'a str,
     /// Values that read otherwise than there.
     others: &'a str,
-    /// Where each value stands in the two, as if the second were behind the first. Invariant: on character boundaries.
+    /// Where each value stands in the two, as if the second were behind the first, or [`OPEN`]. Invariant: on character
+    /// boundaries.
     places: &'a [(u32, u32)],
 }
 
@@ -62,16 +64,15 @@ impl<'a> Seen<'a> {
         let Self { row, others, .. } = *self;
         let text = move |(start, end): (u32, u32)| {
             let (start, end) = (from_place(start), from_place(end));
-            let text = match start.checked_sub(row.len()) {
+            match start.checked_sub(row.len()) {
                 Some(start) if start > 0 || !others.is_empty() => {
                     others.get(start..end.saturating_sub(row.len()))
                 }
                 _ => row.get(start..end),
-            };
-            text.unwrap_or_default()
+            }
         };
-        let places = self.places.iter().map(move |place| text(*place));
-        self.layout.iter().copied().zip(places)
+        let places = self.layout.iter().zip(self.places);
+        places.filter_map(move |(field, place)| Some((*field, text(*place)?)))
     }
 
     /// The value of a field; none if the file does not have it.
@@ -84,12 +85,15 @@ impl<'a> Seen<'a> {
     pub fn kept(&self) -> Values {
         let length = self.iter().map(|(_, value)| value.len()).sum();
         let mut text = String::with_capacity(length);
-        let place_of = |(_, value)| {
+        let mut places = vec![OPEN; self.places.len()];
+        let mut slots = self.layout.iter().zip(&mut places);
+        for (field, value) in self.iter() {
             let start = place(text.len());
             text.push_str(value);
-            (start, place(text.len()))
-        };
-        let places = self.iter().map(place_of).collect();
+            if let Some((_, slot)) = slots.find(|(other, _)| **other == field) {
+                *slot = (start, place(text.len()));
+            }
+        }
         Values {
             layout: Arc::clone(self.layout),
             text,
@@ -169,7 +173,7 @@ pub(in crate::parse) struct Making {
     begin: usize,
 }
 
-/// Of a value that is not there yet.
+/// Of a value that is not there, or not yet: no text has such a place.
 const OPEN: (u32, u32) = (u32::MAX, 0);
 
 impl Making {
@@ -201,7 +205,7 @@ impl Making {
         self.places.get(slot) == Some(&OPEN)
     }
 
-    /// The values. One that was not set is empty.
+    /// The values. One that was not set is left out.
     pub(in crate::parse) fn seen<'a>(&'a self, layout: &'a Arc<[Field]>, row: &'a str) -> Seen<'a> {
         Seen {
             layout,
@@ -222,5 +226,29 @@ impl<'a, const N: usize> From<[(Field, &'a str); N]> for Values {
             making.put(slot, value);
         }
         making.seen(&layout, "").kept()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_was_left_out_is_in_no_list_and_not_in_what_is_kept_either() {
+        let layout = [Field::EmployeeId, Field::City, Field::Country].into();
+        for other in ["", "Ulm"] {
+            let mut making = Making::default();
+            making.begin(3, 5);
+            making.take(0, 0..1);
+            making.put(2, other);
+            let seen = making.seen(&layout, "7;Ulm");
+            let kept = seen.kept();
+            for values in [kept.seen(), seen] {
+                let told: Vec<_> = values.iter().collect();
+                assert_eq!(told, [(Field::EmployeeId, "7"), (Field::Country, other)]);
+                assert_eq!(values.value(Field::City), None);
+                assert_eq!(values.value(Field::Country), Some(other));
+            }
+        }
     }
 }

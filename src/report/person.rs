@@ -6,6 +6,7 @@ use serde::ser::Serializer;
 
 use crate::report::run::RunKind;
 use crate::report::text::text;
+use crate::roster::masking::Masking;
 use crate::roster::person::{ChangeKind, FieldChanges};
 use crate::tenant::{Environment, TenantId};
 
@@ -61,10 +62,10 @@ pub struct Chapter {
 impl PersonDocument {
     /// The same for eyes that must not see secrets.
     #[must_use]
-    pub fn masked(mut self) -> Self {
-        self.fields = self.fields.masked();
+    pub fn masked(mut self, masking: &Masking) -> Self {
+        self.fields = self.fields.masked(masking);
         for chapter in &mut self.history {
-            chapter.fields = std::mem::take(&mut chapter.fields).masked();
+            chapter.fields = std::mem::take(&mut chapter.fields).masked(masking);
         }
         self
     }
@@ -234,14 +235,14 @@ mod tests {
 
     #[test]
     fn a_person_reads_well_at_a_terminal_and_no_secret_is_shown() {
-        let text = person(&example().masked());
+        let text = person(&example().masked(&Masking::default()));
         assert!(!text.contains("50000") && !text.contains("40000"), "{text}");
         insta::assert_snapshot!(text);
     }
 
     #[test]
     fn a_person_is_one_document() {
-        let document = serde_json::to_value(example().masked()).unwrap();
+        let document = serde_json::to_value(example().masked(&Masking::default())).unwrap();
         assert_eq!(document["fields"]["last_name"], "Okafor");
         assert_eq!(document["fields"]["annual_pay"], "***");
         assert_eq!(document["history"][1]["fields"]["last_name"]["from"], "Li");

@@ -161,7 +161,7 @@ pub struct RunDocument {
     #[serde(flatten)]
     pub run: Run,
     pub findings: Vec<Finding>,
-    /// Pay and national ids masked.
+    /// Secrets masked.
     pub changes: Vec<Change>,
     /// What the columns came to; of a dry run only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,6 +196,7 @@ pub(super) mod tests {
     use super::*;
     use crate::parse::check::columns::{Found, MappedColumn};
     use crate::parse::field::Field;
+    use crate::roster::masking::Masking;
     use crate::roster::person::{ChangeKind, FieldChanges, Fields};
 
     /// A run of somebody's invention.
@@ -239,7 +240,7 @@ pub(super) mod tests {
                 kind: ChangeKind::Joiner,
                 employee_id: "007".to_owned(),
                 name: Some("Ada Okafor".to_owned()),
-                fields: fields.masked(),
+                fields: fields.masked(&Masking::default()),
             }],
             mapping: None,
             findings_total: 1,

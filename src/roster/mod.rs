@@ -4,6 +4,7 @@ pub mod diff;
 pub mod due;
 pub mod history;
 pub mod links;
+pub mod masking;
 pub mod new_id;
 pub mod person;
 pub mod plan;

@@ -7,6 +7,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::parse::field::Field;
+use crate::roster::masking::{MASK, Masking};
 
 /// Whether a person is employed, as far as the roster knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -101,6 +102,17 @@ impl Fields {
             .collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }
+
+    /// The same for eyes that must not see secrets: their values are three stars.
+    #[must_use]
+    pub fn masked(mut self, masking: &Masking) -> Self {
+        let hidden = self
+            .0
+            .iter_mut()
+            .filter(|(field, _)| masking.hides(**field));
+        hidden.for_each(|(_, value)| MASK.clone_into(value));
+        self
+    }
 }
 
 /// Values are people's data: only the names are printed.
@@ -123,7 +135,7 @@ impl<'de> Deserialize<'de> for Fields {
         let mut fields = Self::default();
         for (name, value) in BTreeMap::<String, String>::deserialize(deserializer)? {
             let field =
-                Field::parse(&name).ok_or_else(|| serde::de::Error::custom("unknown field"))?;
+                Field::stored(&name).ok_or_else(|| serde::de::Error::custom("unknown field"))?;
             fields.set(field, &value);
         }
         Ok(fields)
@@ -251,15 +263,15 @@ impl FieldChanges {
         self.0.iter().map(|(field, step)| (*field, step))
     }
 
-    /// The same for eyes that must not see pay and national ids: their values are three stars.
+    /// The same for eyes that must not see secrets: their values are three stars.
     #[must_use]
-    pub fn masked(mut self) -> Self {
+    pub fn masked(mut self, masking: &Masking) -> Self {
         let star = |value: &mut Option<String>| {
             if let Some(value) = value {
-                "***".clone_into(value);
+                MASK.clone_into(value);
             }
         };
-        for (_, step) in self.0.iter_mut().filter(|(field, _)| field.is_secret()) {
+        for (_, step) in self.0.iter_mut().filter(|(field, _)| masking.hides(*field)) {
             star(&mut step.from);
             star(&mut step.to);
         }
@@ -290,7 +302,7 @@ impl<'de> Deserialize<'de> for FieldChanges {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut changes = BTreeMap::<String, Step>::deserialize(deserializer)?
             .into_iter()
-            .map(|(name, step)| match Field::parse(&name) {
+            .map(|(name, step)| match Field::stored(&name) {
                 Some(field) => Ok((field, step)),
                 None => Err(serde::de::Error::custom("unknown field")),
             })
@@ -373,9 +385,24 @@ mod tests {
             r#"{"city":"Ulm","annual_pay":"60000"}"#
         );
         assert_eq!(
-            serde_json::to_string(&changes.masked()).unwrap(),
+            serde_json::to_string(&changes.masked(&Masking::default())).unwrap(),
             r#"{"annual_pay":{"from":"***","to":"***"}}"#
         );
+        assert_eq!(
+            serde_json::to_string(&before.clone().masked(&Masking::default())).unwrap(),
+            r#"{"city":"Ulm","annual_pay":"***"}"#
+        );
         assert!(!format!("{before:?}").contains("Ulm"));
+    }
+
+    #[test]
+    fn a_field_outlives_the_configuration_that_had_it_r1_04() {
+        let stored = r#"{"city":"Ulm","shoe_size":"43"}"#;
+        let fields: Fields = serde_json::from_str(stored).unwrap();
+        assert_eq!(serde_json::to_string(&fields).unwrap(), stored);
+        let stored = r#"{"city":{"from":null,"to":"Ulm"},"shoe_size":{"from":"42","to":"43"}}"#;
+        let changes: FieldChanges = serde_json::from_str(stored).unwrap();
+        assert_eq!(serde_json::to_string(&changes).unwrap(), stored);
+        assert!(serde_json::from_str::<Fields>(r#"{"Shoe size":"43"}"#).is_err());
     }
 }

@@ -203,10 +203,20 @@ fn a_database_of_every_earlier_version_opens_and_shows_the_same() {
         for (id, then) in then["errors"].as_object().unwrap() {
             check(then, &["errors", id]);
         }
-        check(&then["roster"], &["roster", "--tenant", "acme", "--all"]);
+        check(
+            &then["roster"],
+            &["roster", "--tenant", "acme", "--all", "--secrets"],
+        );
         check(
             &then["sandbox"],
-            &["roster", "--tenant", "acme", "--environment", "sandbox"],
+            &[
+                "roster",
+                "--tenant",
+                "acme",
+                "--environment",
+                "sandbox",
+                "--secrets",
+            ],
         );
 
         // And history goes on.

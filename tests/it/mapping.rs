@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::Daemon;
-use crate::harness::cli::Run;
+use crate::harness::cli::{Run, column_of};
 use crate::harness::tenant::{Source, Tenant};
 
 const FILE: &str = "/data/employees.csv";
@@ -109,4 +109,44 @@ fn a_configured_order_of_names_goes_before_what_the_column_shows() {
         (vec![String::new(); 2], vec![String::new(); 2])
     );
     assert_eq!(full, ["Smith, John", "Li, Na"]);
+}
+
+#[test]
+fn a_template_with_the_tenants_own_fields_comes_to_a_roster_that_hides_secrets_r1_04_r1_06() {
+    let own = "[[data_source.field]]\nname = \"annual_pay\"\nmaximum = 250000\n\
+               [[data_source.field]]\nname = \"badge\"\ncolumn = \"Badge No.\"\npattern = \"[A-Z]-[0-9]{2}\"\nexample = \"B-17\"\n\
+               [[data_source.group]]\nname = \"team\"\ncolumn = \"Teams\"\nseparator = \";\"\nvalues = [\"Fire\", \"First Aid\"]\n";
+    let daemon = acme(employees().section(own));
+    let template = daemon.run(&["template", "--tenant", "acme"]).succeeded();
+    let template = template.text();
+    let header = template.lines().next().unwrap();
+    assert!(header.ends_with("annual_pay,Badge No.,Teams"), "{header}");
+    daemon.deliver("acme", FILE, &template).came_to("applied");
+
+    let shown = |arguments: &[&str], column: &str| {
+        let roster = [&["roster", "--tenant", "acme"][..], arguments].concat();
+        column_of(&daemon.run(&roster).succeeded().stdout, column)
+    };
+    for (column, masked, plain) in [
+        ("annual_pay", "***", "54000"),
+        ("badge", "***", "B-17"),
+        ("group_team", "Fire", "Fire"),
+    ] {
+        assert_eq!(shown(&[], column), [masked]);
+        assert_eq!(shown(&["--secrets"], column), [plain]);
+    }
+
+    // A wrong badge is told and leaves the person a better-paid one; the error file repeats neither.
+    let next = template
+        .replace("B-17", "17")
+        .replace("54000.00", "55000.00");
+    let run = daemon.deliver("acme", FILE, &next).came_to("applied");
+    assert_eq!(shown(&["--secrets"], "badge"), ["B-17"]);
+    assert_eq!(shown(&["--secrets"], "annual_pay"), ["55000"]);
+    let errors = daemon.run(&["errors", run.id()]).succeeded().text();
+    assert!(errors.contains("keeps the value it had"), "{errors}");
+    let told = daemon.run(&["run", run.id()]).succeeded().text();
+    for secret in ["55000", "54000"] {
+        assert!(!errors.contains(secret) && !told.contains(secret), "{told}");
+    }
 }

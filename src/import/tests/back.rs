@@ -481,7 +481,7 @@ async fn a_person_has_one_history_and_is_found_with_whom_they_belong_to() {
         .map(|it| it.name.as_deref().unwrap())
         .collect();
     assert_eq!(names, ["Bea Li", "Cem Li"]);
-    let dan = found("4").await.unwrap().masked();
+    let dan = found("4").await.unwrap().masked(&Masking::default());
     assert_eq!(dan.manager.unwrap().name.as_deref(), Some("Bea Li"));
     let kinds: Vec<_> = dan.history.iter().map(|it| it.kind.as_str()).collect();
     assert_eq!(kinds, ["joiner", "leaver", "rehire"]);

@@ -154,7 +154,7 @@ async fn a_held_run_shows_who_would_go_until_it_is_decided() {
     assert!(
         bench
             .db()
-            .changes(&id, u32::MAX)
+            .changes(&id, u32::MAX, &Masking::default())
             .await
             .unwrap()
             .0
@@ -167,7 +167,7 @@ async fn a_held_run_shows_who_would_go_until_it_is_decided() {
     assert!(
         bench
             .db()
-            .held_changes(&id, u32::MAX)
+            .held_changes(&id, u32::MAX, &Masking::default())
             .await
             .unwrap()
             .0
@@ -179,7 +179,7 @@ async fn a_held_run_shows_who_would_go_until_it_is_decided() {
     assert_eq!(
         bench
             .db()
-            .held_changes(&id, u32::MAX)
+            .held_changes(&id, u32::MAX, &Masking::default())
             .await
             .unwrap()
             .0
@@ -199,7 +199,7 @@ async fn a_held_run_shows_who_would_go_until_it_is_decided() {
     assert!(
         bench
             .db()
-            .held_changes(&superseded.id.unwrap(), u32::MAX)
+            .held_changes(&superseded.id.unwrap(), u32::MAX, &Masking::default())
             .await
             .unwrap()
             .0

@@ -2,6 +2,7 @@
 
 mod back;
 mod due;
+mod fields;
 mod full;
 mod held;
 mod links;
@@ -224,7 +225,7 @@ async fn a_file_becomes_a_roster_and_the_next_one_its_changes() {
     assert_eq!(bench.roster(false).await.len(), 20);
 
     let mut second = people(3..=20, "Ulm").replace("005,Ulm,1000", "005,Bonn,2000");
-    second.push_str("021,Ulm,1\nno,Ulm,much\n");
+    second.push_str("021,Ulm,1\nno,Ulm,1\nno,Ulm,2\n");
     let delivery = bench.deliver(&second).await;
     let run = bench.run(&delivery).await;
     assert_eq!(run.outcome, Outcome::Applied, "{run:?}");
@@ -237,7 +238,7 @@ async fn a_file_becomes_a_roster_and_the_next_one_its_changes() {
             counts.unchanged,
             counts.refused_rows
         ),
-        (1, 1, 2, 17, 1)
+        (1, 1, 2, 17, 2)
     );
     let document = bench
         .db()
@@ -258,7 +259,7 @@ async fn a_file_becomes_a_roster_and_the_next_one_its_changes() {
         })
     );
     assert_eq!(document.changes.len(), 4);
-    assert_eq!(document.findings.len(), 1);
+    assert_eq!(document.findings.len(), 2);
     assert_eq!(bench.roster(false).await.len(), 19);
     assert_eq!(bench.roster(true).await.len(), 21);
     assert_eq!(
@@ -480,6 +481,7 @@ async fn a_verdict_about_another_roster_writes_nothing() {
     let job = bench.db().lease_job(&bench.me).await.unwrap().unwrap();
     let plan = crate::roster::plan::Plan::default();
     let verdict = Verdict {
+        masking: &crate::roster::masking::Masking::default(),
         outcome: Outcome::NoChange,
         reason: None,
         counts: plan.counts,

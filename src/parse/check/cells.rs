@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use super::Checker;
 use crate::parse::check::columns::Column;
 use crate::parse::check::date::{self, DateFault};
+use crate::parse::check::demand::{Demand, Treatment};
 use crate::parse::check::usual;
 use crate::parse::check::value::{self, DecimalFault, Point};
 use crate::parse::field::{Field, FieldKind};
-use crate::parse::finding::{Finding, code};
+use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::record::Standing;
 use crate::parse::row::{Cell, CellKind, RawRow};
 
@@ -22,7 +23,6 @@ pub(super) struct Value {
     pub(super) text: String,
     /// Of a status, what it says.
     pub(super) standing: Standing,
-    pub(super) warning: Option<Fault>,
 }
 
 impl From<String> for Value {
@@ -30,7 +30,49 @@ impl From<String> for Value {
         Self {
             text,
             standing: Standing::Active,
-            warning: None,
+        }
+    }
+}
+
+/// What becomes of a field in a row.
+pub(super) struct Taken {
+    /// None: the field keeps what is stored.
+    pub(super) text: Option<String>,
+    pub(super) standing: Standing,
+    /// What was wrong, and what became of the field for it.
+    pub(super) fault: Option<(Fault, Treatment)>,
+}
+
+impl Taken {
+    /// Nothing of the cell.
+    pub(super) const KEPT: Self = Self {
+        text: None,
+        standing: Standing::Active,
+        fault: None,
+    };
+
+    /// A cell that is not as it should be.
+    pub(super) fn wrong(fault: Fault, column: &Column) -> Self {
+        let treatment = fault.treatment(column);
+        Self {
+            text: (treatment == Treatment::Clear).then(String::new),
+            fault: Some((fault, treatment)),
+            ..Self::KEPT
+        }
+    }
+
+    /// Whether the row is refused for it.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.fault, Some((_, Treatment::Refuse)))
+    }
+}
+
+impl From<Value> for Taken {
+    fn from(value: Value) -> Self {
+        Self {
+            text: Some(value.text),
+            standing: value.standing,
+            fault: None,
         }
     }
 }
@@ -42,7 +84,7 @@ fn says_nothing(text: &str, kind: FieldKind) -> bool {
 
 /// What comes of a cell that says nothing.
 fn nothing(column: &Column) -> Result<Value, Fault> {
-    if column.required {
+    if column.required || column.empty_cell == Treatment::Refuse {
         Err(fault(
             code::REQUIRED_VALUE,
             "The cell is empty, and every row needs it.",
@@ -54,10 +96,11 @@ fn nothing(column: &Column) -> Result<Value, Fault> {
 }
 
 /// What is wrong with a cell.
+#[derive(Debug)]
 pub(super) struct Fault {
-    code: &'static str,
-    message: Cow<'static, str>,
-    remedy: &'static str,
+    pub(super) code: &'static str,
+    pub(super) message: Cow<'static, str>,
+    pub(super) remedy: Cow<'static, str>,
 }
 
 pub(super) const fn fault(
@@ -68,7 +111,7 @@ pub(super) const fn fault(
     Fault {
         code,
         message: Cow::Borrowed(message),
-        remedy,
+        remedy: Cow::Borrowed(remedy),
     }
 }
 
@@ -82,9 +125,68 @@ impl Fault {
             self.remedy,
         )
     }
+
+    /// The finding of a row that is taken in spite of it, which says what became of the field.
+    pub(super) fn warning(mut self, treatment: Treatment, row: u64, column: &Column) -> Finding {
+        let became = match treatment {
+            Treatment::Clear => " The field was left empty.",
+            Treatment::Keep | Treatment::Refuse => {
+                " It was not taken: the field keeps the value it had, and the rest of the row counts."
+            }
+        };
+        self.message.to_mut().push_str(became);
+        self.finding(row, column).with_severity(Severity::Warning)
+    }
+
+    /// What becomes of the field for it.
+    fn treatment(&self, column: &Column) -> Treatment {
+        match self.code {
+            code::REQUIRED_VALUE => Treatment::Refuse,
+            // R3.24: not set, whatever is said of other faults and fields.
+            code::INVALID_ANNUAL_PAY => {
+                let own = column.demand.as_ref().and_then(|it| it.bad_value);
+                own.unwrap_or(Treatment::Clear)
+            }
+            _ => column.bad_value,
+        }
+    }
 }
 
 impl Checker {
+    /// What becomes of a field that stands in this column.
+    pub(super) fn take(&self, row: &RawRow, column: &Column) -> Taken {
+        if let Some(taken) = self.by_class(row, column) {
+            return taken;
+        }
+        if !self.is_accepted(row, column) {
+            return Taken::KEPT;
+        }
+        let value = self.value(row, column);
+        match value.and_then(|value| comply(value, column)) {
+            Ok(value) if value.text.is_empty() && column.empty_cell == Treatment::Keep => {
+                Taken::KEPT
+            }
+            Ok(value) => Taken::from(value),
+            Err(fault) => Taken::wrong(fault, column),
+        }
+    }
+
+    /// The activation-date rule (R3.14, R3.15): a field may be taken only where it is filled and the status is as it should be, and else stays as it was.
+    fn is_accepted(&self, row: &RawRow, column: &Column) -> bool {
+        let Some(demand) = &column.demand else {
+            return true;
+        };
+        if demand.only_when_status.is_empty() {
+            return true;
+        }
+        let is_filled = row
+            .cell(column.at)
+            .is_some_and(|cell| !unwrapped(cell.text).is_empty());
+        let status = self.status_of(row).to_lowercase();
+        let mut words = demand.only_when_status.iter();
+        is_filled && words.any(|word| word.trim().to_lowercase() == status)
+    }
+
     /// The canonical form of a cell, or what is wrong with it.
     pub(super) fn value(&self, row: &RawRow, column: &Column) -> Result<Value, Fault> {
         let cell = row.cell(column.at).unwrap_or(Cell {
@@ -103,7 +205,7 @@ impl Checker {
                 "Remove them in your HR system, or look at how the file is exported.",
             ));
         }
-        match column.field.kind() {
+        match column.kind {
             FieldKind::Text if column.field == Field::EmployeeId => key(text, cell.kind),
             FieldKind::Text => plain(text, cell.kind),
             FieldKind::Status => self.standing(text),
@@ -123,7 +225,7 @@ impl Checker {
     }
 
     /// Whether the cell has a text at all.
-    fn readable(&self, kind: CellKind) -> Result<(), Fault> {
+    pub(super) fn readable(&self, kind: CellKind) -> Result<(), Fault> {
         match kind {
             CellKind::Error => Err(fault(
                 code::ERROR_VALUE,
@@ -182,7 +284,7 @@ impl Checker {
                 code::TYPE_ERROR
             },
             message: Cow::Owned(format!("The cell {why}.")),
-            remedy: remedy(why),
+            remedy: Cow::Borrowed(remedy(why)),
         })
     }
 
@@ -204,7 +306,7 @@ impl Checker {
             },
         };
         match number {
-            Ok(number) => Ok(pay(number, column.field)),
+            Ok(number) => Ok(Value::from(number)),
             Err(DecimalFault::NotANumber) => Err(fault(
                 code::TYPE_ERROR,
                 "The cell is not a number.",
@@ -324,19 +426,45 @@ fn email(text: &str) -> Result<Value, Fault> {
     }
 }
 
-/// What a number of pay comes to.
-fn pay(number: String, field: Field) -> Value {
-    if field == Field::AnnualPay && !value::is_annual_pay(&number) {
-        return Value {
-            warning: Some(fault(
-                code::INVALID_ANNUAL_PAY,
-                "The annual pay is not between -10,000,000.00 and 10,000,000.00, and was left empty.",
-                "Correct it in your HR system.",
-            )),
-            ..Value::from(String::new())
-        };
+/// The value under the demands of its data source.
+fn comply(value: Value, column: &Column) -> Result<Value, Fault> {
+    if value.text.is_empty() {
+        return Ok(value);
     }
-    Value::from(number)
+    let Some(demand) = &column.demand else {
+        return within(value, column, None);
+    };
+    let value = within(value, column, Some(demand))?;
+    Ok(Value {
+        text: demand.comply(value.text)?,
+        ..value
+    })
+}
+
+/// A number within its limits; those of the annual pay are there without being configured (R3.24).
+fn within(value: Value, column: &Column, demand: Option<&Demand>) -> Result<Value, Fault> {
+    let configured = demand.filter(|demand| demand.has_limits());
+    let is_pay = column.field == Field::AnnualPay;
+    let fits = match configured {
+        Some(demand) => column.kind != FieldKind::Decimal || demand.is_within(&value.text),
+        None => !is_pay || value::is_annual_pay(&value.text),
+    };
+    if fits {
+        return Ok(value);
+    }
+    let limits = configured.map_or_else(
+        || "between -10,000,000.00 and 10,000,000.00".to_owned(),
+        Demand::limits,
+    );
+    let (code, what) = if is_pay {
+        (code::INVALID_ANNUAL_PAY, "annual pay")
+    } else {
+        (code::CONSTRAINT_ERROR, "number")
+    };
+    Err(Fault {
+        message: Cow::Owned(format!("The {what} is not {limits}.")),
+        ..fault(code, "", "Correct it in your HR system.")
+    })
 }
 
 fn flag(text: &str) -> Result<Value, Fault> {

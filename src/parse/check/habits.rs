@@ -98,7 +98,7 @@ impl Habits {
     /// Of the columns whose form nobody has declared. `last_first` are those whose names had the last one first in the last accepted file.
     pub(super) fn new(mapping: &Mapping, columns: &[Column], last_first: &[String]) -> Self {
         let learner = |column: &Column| {
-            let kind = match column.field.kind() {
+            let kind = match column.kind {
                 _ if column.field == Field::FullName && mapping.name_order.is_none() => {
                     Kind::Names(Tally {
                         is_expected: last_first.contains(&column.label),

@@ -5,8 +5,10 @@
 #![deny(clippy::indexing_slicing, clippy::as_conversions, clippy::string_slice)]
 
 mod cells;
+mod classes;
 pub mod columns;
 pub mod date;
+pub mod demand;
 pub mod drift;
 mod habits;
 pub mod names;
@@ -20,16 +22,18 @@ use std::sync::Arc;
 
 use crate::parse::check::columns::{Column, Found, MappedColumn, Mapping, Resolved, Saved};
 use crate::parse::check::date::DateFormat;
+use crate::parse::check::demand::Treatment;
 use crate::parse::check::names::{Name, NameOrder};
 use crate::parse::check::status::StatusWords;
 use crate::parse::check::value::Point;
 use crate::parse::field::{Field, FieldKind};
-use crate::parse::finding::{Finding, Severity, code};
+use crate::parse::finding::{Finding, code};
 use crate::parse::limits::ReadLimits;
 use crate::parse::record::{KeyOf, Making, Record, Standing};
 use crate::parse::row::{CellKind, Header, RawRow};
 
-use cells::{Fault, Value, fault, unwrapped};
+use cells::{Fault, Taken, Value, fault, unwrapped};
+use classes::Classes;
 use habits::{Evidence, Habits};
 use verbatim::Letters;
 pub use verbatim::Verbatim;
@@ -88,7 +92,7 @@ struct Look {
 pub struct Checker {
     /// In ascending order of their field; the key is among them.
     columns: Vec<Column>,
-    /// What is to be known of each for one look, those of a kind together.
+    /// What is to be known of each for one look, those of a kind together. Columns of which more is demanded are not among them.
     looks: Vec<Look>,
     layout: Layout,
     /// The same with the fields that come out of a full name.
@@ -100,6 +104,7 @@ pub struct Checker {
     habits: Habits,
     names: Names,
     status: StatusWords,
+    classes: Option<Classes>,
     cell_length_bytes: usize,
     letters: Letters,
     making: Making,
@@ -130,9 +135,10 @@ impl Checker {
         limits: &ReadLimits,
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let Resolved {
-            columns,
+            mut columns,
             findings,
             width,
+            class,
             is_refused,
             ..
         } = resolved;
@@ -152,9 +158,17 @@ impl Checker {
             give_both,
             must_give_both: give_both && both.iter().any(|it| mapping.required.contains(it)),
         };
+        let letters = Letters::new(mapping, &columns, class, width);
+        let habits = Habits::new(mapping, &columns, &saved.last_first);
+        let classes = mapping.classification.as_ref().zip(class);
+        let classes = classes.map(|(classification, at)| Classes::new(classification, at));
+        if let Some(classes) = &classes {
+            classes.join(&mut columns);
+        }
         let checker = Self {
-            letters: Letters::new(mapping, &columns, width),
-            habits: Habits::new(mapping, &columns, &saved.last_first),
+            letters,
+            habits,
+            classes,
             names,
             layout_with_names: Layout::new(&columns, if give_both { &both } else { &[] }),
             layout: Layout::new(&columns, &[]),
@@ -265,9 +279,9 @@ impl Checker {
             fields.put(layout.slot_of(Field::LastName), &name.last);
         }
         let mut standing = Standing::Active;
-        let mut findings = Vec::new();
+        let mut faults: Vec<(&Column, Fault, Treatment)> = Vec::new();
         let (mut is_key_read, mut is_refused) = (false, false);
-        let mut others = self.looks.len();
+        let mut others = self.columns.len();
         if usual::is_clean(row.text()) {
             for look in &self.looks {
                 if let Some(place) = self.usual(row, look) {
@@ -283,30 +297,24 @@ impl Checker {
                 if !fields.is_open(slot) {
                     continue;
                 }
-                let value = match &name {
-                    Some(name) if column.at == self.names.at => Ok(Value::from(name.full.clone())),
+                let taken = match &name {
+                    Some(name) if column.at == self.names.at => {
+                        Taken::from(Value::from(name.full.clone()))
+                    }
                     None if column.at == self.names.at && self.names.must_be_apart() => {
-                        Err(not_apart())
+                        Taken::wrong(not_apart(), column)
                     }
-                    _ => self.value(row, column),
+                    _ => self.take(row, column),
                 };
-                match value {
-                    Ok(value) => {
-                        is_key_read |= column.field == Field::EmployeeId;
-                        if column.field == Field::EmploymentStatus {
-                            standing = value.standing;
-                        }
-                        fields.put(slot, &value.text);
-                        if let Some(fault) = value.warning {
-                            let finding = fault.finding(row.row, column);
-                            findings.push(finding.with_severity(Severity::Warning));
-                        }
-                    }
-                    Err(fault) => {
-                        is_refused = true;
-                        findings.push(fault.finding(row.row, column));
-                    }
+                is_refused |= taken.is_refused();
+                if column.field == Field::EmploymentStatus {
+                    standing = taken.standing;
                 }
+                if let Some(text) = taken.text {
+                    is_key_read |= column.field == Field::EmployeeId;
+                    fields.put(slot, &text);
+                }
+                faults.extend(taken.fault.map(|(fault, fate)| (column, fault, fate)));
             }
         }
         self.making = fields;
@@ -315,19 +323,21 @@ impl Checker {
             standing,
             fields: self.making.seen(&layout.fields, row.text()),
         };
+        let faults = faults.into_iter();
         if is_key_read && !is_refused {
-            Checked::Record(record, findings)
-        } else {
-            findings.retain(|finding| finding.severity == Severity::Error);
-            Checked::Refused {
-                row: row.row,
-                key: if is_key_read {
-                    KeyOf::Sure(record.key().to_owned())
-                } else {
-                    KeyOf::Unreadable
-                },
-                findings,
-            }
+            let warnings = faults.map(|(column, fault, fate)| fault.warning(fate, row.row, column));
+            return Checked::Record(record, warnings.collect());
+        }
+        // All of them at once, so that whoever mends the row need not send it twice.
+        let findings = faults.map(|(column, fault, _)| fault.finding(row.row, column));
+        Checked::Refused {
+            row: row.row,
+            key: if is_key_read {
+                KeyOf::Sure(record.key().to_owned())
+            } else {
+                KeyOf::Unreadable
+            },
+            findings: findings.collect(),
         }
     }
 
@@ -447,11 +457,16 @@ fn looks(columns: &[Column]) -> Vec<Look> {
     let look = |(column, it): (usize, &Column)| Look {
         column,
         at: it.at,
-        kind: it.field.kind(),
+        kind: it.kind,
         is_key: it.field == Field::EmployeeId,
         required: it.required,
     };
-    let mut looks: Vec<Look> = columns.iter().enumerate().map(look).collect();
+    let mut looks: Vec<Look> = columns
+        .iter()
+        .enumerate()
+        .filter(|(_, it)| it.is_plain)
+        .map(look)
+        .collect();
     // Then a processor foresees what comes.
     looks.sort_by_key(|look| look.kind);
     looks

@@ -29,8 +29,14 @@ pub(super) struct Letters {
 }
 
 impl Letters {
-    /// `columns` are in the order of their fields, which makes the order of columns in the file meaningless.
-    pub(super) fn new(mapping: &Mapping, columns: &[Column], width: usize) -> Self {
+    /// `columns` are in the order of their fields, which makes the order of columns in the file meaningless. `class` is a column of no field that
+    /// decides about some of them.
+    pub(super) fn new(
+        mapping: &Mapping,
+        columns: &[Column],
+        class: Option<usize>,
+        width: usize,
+    ) -> Self {
         let mut rules = blake3::Hasher::new();
         rules.update(mapping.digest().as_bytes());
         for column in columns {
@@ -44,7 +50,7 @@ impl Letters {
         Self {
             rules,
             first_rules: rules,
-            columns: columns.iter().map(|column| column.at).collect(),
+            columns: columns.iter().map(|it| it.at).chain(class).collect(),
             // The key is among the columns; if it were not, no row would have such a cell.
             key: key.map_or(usize::MAX, |column| column.at),
             width,

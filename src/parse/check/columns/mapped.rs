@@ -30,9 +30,9 @@ impl MappedColumn {
         }
     }
 
-    /// The field, if there still is one of that name.
+    /// The field; one that nobody knows any more is an extra one.
     pub fn field(&self) -> Option<Field> {
-        Field::parse(&self.field)
+        Field::stored(&self.field)
     }
 
     /// The field's name.

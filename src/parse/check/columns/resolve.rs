@@ -2,8 +2,9 @@
 
 use super::mapped::{likeness, line};
 use super::{Column, Found, MappedColumn, MappedColumns, Mapping, Saved, short};
+use crate::parse::check::demand::Treatment;
 use crate::parse::check::names::NameOrder;
-use crate::parse::field::{Field, normalised};
+use crate::parse::field::{Field, FieldKind, normalised};
 use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::row::Header;
 
@@ -18,6 +19,8 @@ pub struct Resolved {
     pub unused: Vec<String>,
     /// Cells of the header.
     pub width: usize,
+    /// The column that classes the status, where one is configured.
+    pub class: Option<usize>,
     /// The file is refused for one of the findings.
     pub is_refused: bool,
 }
@@ -46,9 +49,11 @@ pub fn resolve(mapping: &Mapping, saved: &Saved, header: &Header) -> Resolved {
             .collect(),
         taken: vec![false; header.labels.len()],
         columns: Vec::new(),
+        class: None,
         findings: Vec::new(),
     };
     resolving.configured();
+    resolving.class();
     resolving.saved(saved);
     resolving.synonyms();
     resolving.finish()
@@ -62,6 +67,7 @@ struct Resolving<'a> {
     /// Whether a column holds a field already.
     taken: Vec<bool>,
     columns: Vec<Column>,
+    class: Option<usize>,
     findings: Vec<Finding>,
 }
 
@@ -94,10 +100,50 @@ impl Resolving<'_> {
         }
     }
 
+    /// The column that classes the status; without it whoever is classed as terminated would be employed.
+    fn class(&mut self) {
+        let Some(classification) = &self.mapping.classification else {
+            return;
+        };
+        let wanted = trimmed(&classification.column);
+        let found = self.headed(wanted);
+        let (code, message) = match found.len() {
+            0 => (
+                code::MISSING_LABEL,
+                format!(
+                    "There is no column \"{}\", which the configuration names for the class of the status.",
+                    short(wanted)
+                ),
+            ),
+            1 => {
+                self.class = found.first().copied();
+                for at in found {
+                    self.mark(at);
+                }
+                return;
+            }
+            many => (
+                code::DUPLICATE_LABEL,
+                format!(
+                    "There are {many} columns \"{}\", and the class of the status can be in one only.",
+                    short(wanted)
+                ),
+            ),
+        };
+        self.note(
+            Severity::Error,
+            code,
+            message,
+            "Send the file with that column once, or correct [data_source.classification].",
+        );
+    }
+
     /// Headers of the last accepted file, where the configuration leaves field and column alone.
     fn saved(&mut self, saved: &Saved) {
         for (field, header) in &saved.columns {
-            if self.mapping.columns.contains_key(field) || self.column(*field).is_some() {
+            let is_unknown = self.mapping.kind(*field).is_none();
+            let is_named = self.mapping.columns.contains_key(field);
+            if is_unknown || is_named || self.column(*field).is_some() {
                 continue;
             }
             let mut found = self.headed(header);
@@ -123,7 +169,11 @@ impl Resolving<'_> {
     /// Known headers of the other fields, among the columns that are left.
     fn synonyms(&mut self) {
         let before: Vec<bool> = self.taken.clone();
-        for field in Field::all().filter(|field| !self.mapping.columns.contains_key(field)) {
+        let mapping = self.mapping;
+        let unnamed = mapping
+            .fields()
+            .filter(|field| !mapping.columns.contains_key(field));
+        for field in unnamed {
             let canonical = normalised(field.name());
             let synonyms = field.synonyms().map(str::to_owned);
             let names: Vec<String> = std::iter::once(canonical.clone())
@@ -184,13 +234,41 @@ impl Resolving<'_> {
         for at in found {
             self.mark(*at);
         }
-        self.columns.push(Column {
-            field,
-            at,
-            label,
-            required: self.is_required(field),
-            found: how,
-        });
+        let column = self.demanding(field, at, label, how);
+        self.columns.push(column);
+    }
+
+    /// The column with all that the mapping says about its cells.
+    fn demanding(&self, field: Field, at: usize, label: String, found: Found) -> Column {
+        let mapping = self.mapping;
+        let kind = mapping.kind(field).unwrap_or(FieldKind::Text);
+        let demand = mapping.demands.get(&field);
+        let required = self.is_required(field);
+        // Who it is and whether they are employed is never left open.
+        let decides = matches!(field, Field::EmployeeId | Field::EmploymentStatus);
+        let own_empty = demand.and_then(|it| it.empty_cell);
+        let empty_cell = if decides {
+            own_empty
+                .filter(|it| *it == Treatment::Refuse)
+                .unwrap_or(Treatment::Clear)
+        } else {
+            own_empty.unwrap_or(mapping.empty_cell)
+        };
+        let bad_value = if required || decides {
+            Treatment::Refuse
+        } else {
+            demand
+                .and_then(|it| it.bad_value)
+                .unwrap_or(mapping.bad_value)
+        };
+        Column {
+            required,
+            empty_cell,
+            bad_value,
+            is_plain: demand.is_none() && empty_cell == Treatment::Clear,
+            demand: demand.cloned().map(Box::new),
+            ..Column::new(field, kind, at, label, found)
+        }
     }
 
     fn mark(&mut self, at: usize) {
@@ -218,10 +296,12 @@ impl Resolving<'_> {
                 findings: vec![headless],
                 unused: Vec::new(),
                 width: self.labels.len(),
+                class: None,
                 is_refused: true,
             };
         }
-        let missing: Vec<Field> = Field::all().filter(|it| self.is_missing(*it)).collect();
+        let fields = self.mapping.fields();
+        let missing: Vec<Field> = fields.filter(|it| self.is_missing(*it)).collect();
         for field in missing {
             let remedy = self.remedy(field);
             self.note(
@@ -243,6 +323,7 @@ impl Resolving<'_> {
             findings: self.findings,
             unused,
             width: self.labels.len(),
+            class: self.class,
         }
     }
 

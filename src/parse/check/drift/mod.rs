@@ -73,6 +73,8 @@ impl Shape {
         Saved {
             columns: columns
                 .filter_map(|column| Some((column.field()?, column.header.clone())))
+                // Columns of extra fields are the configuration's to name.
+                .filter(|(field, _)| field.kind().is_some())
                 .collect(),
             last_first: names.map(|(label, _)| label.clone()).collect(),
         }
@@ -83,6 +85,12 @@ impl Shape {
         self.mapped
             .iter()
             .find(|column| column.field() == Some(field) && column.found != Found::Derived)
+    }
+
+    /// Whether the field has a value in the file, be it out of another field's column.
+    fn has(&self, field: Field) -> bool {
+        let mut mapped = self.mapped.iter();
+        mapped.any(|column| column.field() == Some(field))
     }
 
     /// The field of a column.
@@ -116,7 +124,8 @@ pub fn objection(before: &Shape, now: &Shape) -> Option<String> {
                     short(&is.header)
                 ));
             }
-            None if field == Field::EmploymentStatus => {
+            // Another column may class it.
+            None if field == Field::EmploymentStatus && !now.has(field) => {
                 objections.push(format!(
                     "The column \"{}\" with {what} is gone, so everybody in the file would count as employed",
                     short(&was.header)
@@ -278,7 +287,7 @@ fn moved(
     come: &mut Vec<Placed>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for field in Field::all() {
+    for field in before.mapped.iter().filter_map(MappedColumn::field) {
         let (Some(was), Some(is)) = (before.column(field), now.column(field)) else {
             continue;
         };
