@@ -122,12 +122,13 @@ impl Db {
         if let NewKind::Data { source, mode } = &delivery.kind {
             pass(Point::RunRow).await?;
             sqlx::query(
-                "INSERT INTO import_run (id, delivery_seq, tenant, environment, outcome) VALUES (?1, ?2, ?3, ?4, 'queued')",
+                "INSERT INTO import_run (id, delivery_seq, tenant, environment, source, outcome) VALUES (?1, ?2, ?3, ?4, ?5, 'queued')",
             )
             .bind(uuid::Uuid::now_v7().to_string())
             .bind(seq)
             .bind(delivery.tenant.as_str())
             .bind(delivery.environment.as_str())
+            .bind(source)
             .execute(&mut *transaction)
             .await?;
             pass(Point::JobRow).await?;

@@ -1,4 +1,4 @@
-//! The table `import_run`: what became of each data delivery.
+//! The table `import_run`: what became of each data delivery, and the runs that are of none.
 
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -7,7 +7,7 @@ use sqlx::{Row as _, SqliteConnection};
 use super::{Db, DbError, count, held_change, instant, stamp, stored};
 use crate::mailbox::DeliveryId;
 use crate::queue::job::LeasedJob;
-use crate::report::run::{Outcome, Run, RunDocument};
+use crate::report::run::{Outcome, Run, RunDocument, RunKind};
 use crate::roster::diff::Counts;
 use crate::tenant::{Environment, TenantId};
 
@@ -27,8 +27,8 @@ pub enum Decision {
 macro_rules! select_run {
     ($rest:literal) => {
         concat!(
-            "SELECT r.*, d.id AS delivery, d.source, d.file_name, d.sha256
-             FROM import_run r JOIN delivery d ON d.seq = r.delivery_seq ",
+            "SELECT r.*, d.id AS delivery, d.file_name, d.sha256
+             FROM import_run r LEFT JOIN delivery d ON d.seq = r.delivery_seq ",
             $rest
         )
     };
@@ -42,7 +42,7 @@ impl Db {
     /// The newest runs first, at most `limit` of them.
     pub async fn runs(&self, tenant: Option<&TenantId>, limit: u32) -> Result<Vec<Run>, DbError> {
         let rows = sqlx::query(select_run!(
-            "WHERE ?1 IS NULL OR d.tenant = ?1 ORDER BY d.seq DESC LIMIT ?2"
+            "WHERE ?1 IS NULL OR r.tenant = ?1 ORDER BY r.seq DESC LIMIT ?2"
         ))
         .bind(tenant.map(TenantId::as_str))
         .bind(limit)
@@ -53,10 +53,12 @@ impl Db {
 
     /// The run with this id, or the run of the delivery with this id.
     pub async fn run(&self, id: &str) -> Result<Option<Run>, DbError> {
-        let row = sqlx::query(select_run!("WHERE r.id = ?1 OR d.id = ?1"))
-            .bind(id)
-            .fetch_optional(&self.reader)
-            .await?;
+        let row = sqlx::query(select_run!(
+            "WHERE r.id = ?1 OR r.delivery_seq = (SELECT seq FROM delivery WHERE id = ?1)"
+        ))
+        .bind(id)
+        .fetch_optional(&self.reader)
+        .await?;
         row.as_ref().map(run).transpose()
     }
 
@@ -88,7 +90,7 @@ impl Db {
     /// The runs that wait for a person, oldest first.
     pub async fn held_runs(&self, tenant: &TenantId) -> Result<Vec<Run>, DbError> {
         let rows = sqlx::query(select_run!(
-            "WHERE r.outcome = 'held' AND d.tenant = ?1 ORDER BY d.seq"
+            "WHERE r.outcome = 'held' AND r.tenant = ?1 ORDER BY r.seq"
         ))
         .bind(tenant.as_str())
         .fetch_all(&self.reader)
@@ -99,7 +101,7 @@ impl Db {
     /// How many runs wait for a person, by tenant; a tenant without one is not listed.
     pub async fn runs_held(&self) -> Result<Vec<(TenantId, u64)>, DbError> {
         let rows = sqlx::query(
-            "SELECT d.tenant, count(*) AS held FROM import_run r JOIN delivery d ON d.seq = r.delivery_seq WHERE r.outcome = 'held' GROUP BY d.tenant",
+            "SELECT tenant, count(*) AS held FROM import_run WHERE outcome = 'held' GROUP BY tenant",
         )
         .fetch_all(&self.reader)
         .await?;
@@ -190,7 +192,7 @@ impl Db {
     pub async fn unreported_runs(&self) -> Result<Vec<String>, DbError> {
         Ok(sqlx::query_scalar(
             "SELECT id FROM import_run
-             WHERE outcome IN ('applied', 'no_change', 'held', 'refused', 'superseded', 'failed') AND reported = 0 ORDER BY delivery_seq",
+             WHERE outcome IN ('applied', 'no_change', 'held', 'refused', 'superseded', 'failed') AND reported = 0 ORDER BY seq",
         )
         .fetch_all(&self.reader)
         .await?)
@@ -227,10 +229,12 @@ async fn held(
     connection: &mut SqliteConnection,
     id: &str,
 ) -> Result<(Option<i64>, Decision), DbError> {
-    let row = sqlx::query(select_run!("WHERE r.id = ?1 OR d.id = ?1"))
-        .bind(id)
-        .fetch_optional(connection)
-        .await?;
+    let row = sqlx::query(select_run!(
+        "WHERE r.id = ?1 OR r.delivery_seq = (SELECT seq FROM delivery WHERE id = ?1)"
+    ))
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
     let Some(row) = row else {
         return Ok((None, Decision::Unknown));
     };
@@ -305,6 +309,56 @@ pub(super) async fn judge(
     }
 }
 
+/// A run that is of no delivery: it is over when it is written, and no tenant finds it in `/errors`.
+pub(super) struct OwnRun<'a> {
+    pub(super) kind: RunKind,
+    pub(super) tenant: &'a TenantId,
+    pub(super) environment: Environment,
+    pub(super) source: &'a str,
+    /// The run that it takes back.
+    pub(super) about: Option<&'a str>,
+    /// None: nobody had to.
+    pub(super) asked_by: Option<&'a str>,
+    pub(super) outcome: Outcome,
+    pub(super) reason: Option<&'a str>,
+    /// Of the roster that it was worked out for.
+    pub(super) roster_version: u64,
+    pub(super) counts: Counts,
+}
+
+/// Writes such a run, in the transaction of what it does, and returns its id. To be called before people and changes name it.
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    run: &OwnRun<'_>,
+) -> Result<String, DbError> {
+    let id = uuid::Uuid::now_v7().to_string();
+    let counts = run.counts;
+    sqlx::query(
+        "INSERT INTO import_run (id, kind, tenant, environment, source, about, asked_by, outcome, reason, started_at, finished_at, roster_version, reported,
+             joiners, movers, leavers, unchanged)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?10, ?11, 1, ?12, ?13, ?14, ?15)",
+    )
+    .bind(&id)
+    .bind(run.kind.as_str())
+    .bind(run.tenant.as_str())
+    .bind(run.environment.as_str())
+    .bind(run.source)
+    .bind(run.about)
+    .bind(run.asked_by)
+    .bind(run.outcome.as_str())
+    .bind(run.reason)
+    .bind(stamp(now))
+    .bind(stored(run.roster_version))
+    .bind(stored(counts.joiners))
+    .bind(stored(counts.movers))
+    .bind(stored(counts.leavers))
+    .bind(stored(counts.unchanged))
+    .execute(connection)
+    .await?;
+    Ok(id)
+}
+
 pub(super) fn superseded_by(delivery: &str) -> String {
     format!("Superseded by delivery {delivery}.")
 }
@@ -364,16 +418,21 @@ fn run(row: &SqliteRow) -> Result<Run, DbError> {
         let text: Option<&str> = row.try_get(column)?;
         text.map(|text| instant(column, text)).transpose()
     };
+    let would: Option<&str> = row.try_get("would")?;
+    let file_name: Option<&str> = row.try_get("file_name")?;
     Ok(Run {
         id: row.try_get("id")?,
+        kind: RunKind::parse(row.try_get("kind")?).ok_or(DbError::Value { column: "kind" })?,
+        about: row.try_get("about")?,
+        asked_by: row.try_get("asked_by")?,
         tenant: tenant(row)?,
         environment: environment(row)?,
         source: row.try_get("source")?,
         delivery: row.try_get("delivery")?,
-        file_name: name_of(row.try_get("file_name")?).to_owned(),
+        file_name: file_name.map(|path| name_of(path).to_owned()),
         sha256: row.try_get("sha256")?,
         outcome: outcome(row)?,
-        would: None,
+        would: would.and_then(Outcome::parse),
         started_at: time("started_at")?,
         finished_at: time("finished_at")?,
         counts: Counts {

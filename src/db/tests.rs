@@ -12,7 +12,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::mailbox::{DeliveryId, Fingerprint};
 use crate::queue::job::{JobState, MAX_CRASHES, Owner};
-use crate::report::run::Outcome;
+use crate::report::run::{Outcome, RunKind};
 use crate::tenant::{Environment, Mode, TenantId};
 
 pub(super) struct Bench {
@@ -313,6 +313,88 @@ async fn a_retry_never_brings_back_yesterdays_roster() {
 }
 
 #[tokio::test]
+async fn a_run_of_no_delivery_stands_in_the_history_in_its_order_and_is_told_to_no_tenant() {
+    let bench = Bench::new().await;
+    let first = bench.deliver("acme", "employees").await;
+    let first = bench.db.run(first.id.as_str()).await.unwrap().unwrap();
+    let acme = TenantId::parse("acme").unwrap();
+    let undo = super::run::OwnRun {
+        kind: RunKind::Undo,
+        tenant: &acme,
+        environment: Environment::Production,
+        source: "employees",
+        about: first.id.as_deref(),
+        asked_by: Some("root"),
+        outcome: Outcome::Applied,
+        reason: None,
+        roster_version: 7,
+        counts: crate::roster::diff::Counts {
+            leavers: 2,
+            ..Default::default()
+        },
+    };
+    let mut transaction = bench.db.begin().await.unwrap();
+    let id = super::run::record(&mut transaction, start(), &undo)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    bench.deliver("acme", "employees").await;
+
+    let runs = bench.db.runs(Some(&acme), 10).await.unwrap();
+    let kinds: Vec<_> = runs.iter().map(|run| run.kind).collect();
+    let newest_first = [RunKind::Delivery, RunKind::Undo, RunKind::Delivery];
+    assert_eq!(kinds, newest_first);
+    let told = bench.db.run(&id).await.unwrap().unwrap();
+    assert_eq!(told, runs[1]);
+    assert_eq!((told.about, told.counts.leavers), (first.id, 2));
+    let json = serde_json::to_value(&runs[1]).unwrap();
+    for absent in ["delivery", "file_name", "sha256"] {
+        assert!(json[absent].is_null(), "{json}");
+    }
+    assert_eq!(json["asked_by"], "root");
+    assert!(bench.db.unreported_runs().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_database_full_of_runs_keeps_every_row_and_every_foreign_key_when_their_table_is_made_anew()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rosterd.db");
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .foreign_keys(false);
+    let old = SqlitePool::connect_with(options).await.unwrap();
+    let dump = include_str!("../../tests/fixtures/db/0007.sql");
+    sqlx::raw_sql(dump).execute(&old).await.unwrap();
+    let rows = "SELECT (SELECT count(*) FROM import_run) || ' ' || (SELECT count(*) FROM finding) || ' ' || (SELECT count(*) FROM held_change)
+         || ' ' || (SELECT count(*) FROM change) || ' ' || (SELECT count(*) FROM person)";
+    let before: String = sqlx::query_scalar(rows).fetch_one(&old).await.unwrap();
+    old.close().await;
+
+    let db = open(&path, &Arc::new(ManualClock::at(start())))
+        .await
+        .unwrap();
+    let after: String = sqlx::query_scalar(rows)
+        .fetch_one(&db.reader)
+        .await
+        .unwrap();
+    assert_eq!(after, before);
+    let broken = sqlx::query("PRAGMA foreign_key_check")
+        .fetch_all(&db.reader)
+        .await
+        .unwrap();
+    assert!(broken.is_empty(), "{} rows name nothing", broken.len());
+    for named in ["finding", "held_change", "change"] {
+        let delete = format!("DELETE FROM import_run WHERE id = (SELECT run FROM {named})");
+        let deleted = sqlx::query(sqlx::AssertSqlSafe(delete))
+            .execute(&db.writer)
+            .await;
+        assert!(deleted.is_err(), "a run of {named} can be deleted");
+    }
+}
+
+#[tokio::test]
 async fn what_is_committed_is_durable_and_foreign_keys_hold() {
     let bench = Bench::new().await;
     assert_eq!(bench.sole::<String>("PRAGMA journal_mode").await, "wal");
@@ -463,6 +545,8 @@ async fn every_table_and_index_is_as_the_migrations_say() {
         "held_change",
         "import_run",
         "job",
+        "notice",
+        "paused_source",
         "person",
         "photo",
         "photo_batch",

@@ -14,7 +14,7 @@ use crate::mailbox::layout::Layout;
 use crate::mailbox::{DeliveryId, Fingerprint};
 use crate::queue::job::Owner;
 use crate::queue::worker::{Ended, expire, run_leased};
-use crate::report::run::{Outcome, Run, RunDocument};
+use crate::report::run::{Outcome, Run, RunDocument, RunKind};
 use crate::roster::plan::Plan;
 use crate::tenant::{Environment, TenantId};
 
@@ -67,18 +67,21 @@ impl Importer {
             findings_total: examined.findings_total,
             run: Run {
                 id: None,
+                kind: RunKind::Delivery,
                 tenant: tenant.clone(),
                 environment,
                 source: source.to_owned(),
                 delivery: None,
-                file_name: name_of(file),
-                sha256,
+                file_name: Some(name_of(file)),
+                sha256: Some(sha256),
                 outcome: Outcome::DryRun,
                 would: Some(examined.outcome),
                 started_at: Some(started_at),
                 finished_at: Some(self.clock.now()),
                 counts: examined.counts,
                 reason: examined.reason,
+                about: None,
+                asked_by: None,
             },
         })
     }

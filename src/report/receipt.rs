@@ -14,6 +14,11 @@ struct Receipt<'a> {
 
 /// The receipt of `run`, which had `findings`, listed in `error_file` if there are any.
 pub fn receipt(run: &Run, findings: u64, error_file: Option<&str>) -> Vec<u8> {
+    // Who asked for a run is between admins.
+    let run = &Run {
+        asked_by: None,
+        ..run.clone()
+    };
     let receipt = Receipt {
         run,
         findings,

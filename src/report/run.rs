@@ -77,18 +77,62 @@ impl Outcome {
     }
 }
 
+/// What a run is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// A file that came in.
+    Delivery,
+    /// A file that came in once, again, because somebody wanted it.
+    Rerun,
+    /// Takes an applied run back.
+    Undo,
+    /// What was due on a day.
+    Scheduled,
+    /// Somebody is forgotten.
+    Forget,
+}
+
+impl RunKind {
+    const ALL: [Self; 5] = [
+        Self::Delivery,
+        Self::Rerun,
+        Self::Undo,
+        Self::Scheduled,
+        Self::Forget,
+    ];
+
+    /// The word of the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivery => "delivery",
+            Self::Rerun => "rerun",
+            Self::Undo => "undo",
+            Self::Scheduled => "scheduled",
+            Self::Forget => "forget",
+        }
+    }
+
+    /// Takes the word of the contract.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
 /// A run as the contract tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Run {
     /// None for a dry run.
     pub id: Option<String>,
+    pub kind: RunKind,
     pub tenant: TenantId,
     pub environment: Environment,
     pub source: String,
+    /// None for a run that is of no delivery, as are the name and the digest of its file.
     pub delivery: Option<String>,
     /// Without the folder it was sent to.
-    pub file_name: String,
-    pub sha256: String,
+    pub file_name: Option<String>,
+    pub sha256: Option<String>,
     pub outcome: Outcome,
     /// What a dry run would have come to.
     pub would: Option<Outcome>,
@@ -98,6 +142,10 @@ pub struct Run {
     pub finished_at: Option<Timestamp>,
     pub counts: Counts,
     pub reason: Option<String>,
+    /// The run that an undo takes back, the delivery that a rerun repeats.
+    pub about: Option<String>,
+    /// Who asked for it; none where nobody had to.
+    pub asked_by: Option<String>,
 }
 
 impl Run {
@@ -158,12 +206,13 @@ pub(super) mod tests {
         RunDocument {
             run: Run {
                 id: Some("0193-run".to_owned()),
+                kind: RunKind::Delivery,
                 tenant: TenantId::parse("acme").unwrap(),
                 environment: Environment::Production,
                 source: "employees".to_owned(),
                 delivery: Some("0193-delivery".to_owned()),
-                file_name: "employees.csv".to_owned(),
-                sha256: "ab".repeat(32),
+                file_name: Some("employees.csv".to_owned()),
+                sha256: Some("ab".repeat(32)),
                 outcome: Outcome::Applied,
                 would: None,
                 started_at: Some("2026-11-22T01:02:03.5Z".parse().unwrap()),
@@ -176,6 +225,8 @@ pub(super) mod tests {
                     ..Counts::default()
                 },
                 reason: None,
+                about: None,
+                asked_by: None,
             },
             findings: vec![Finding::row(
                 3,
@@ -245,6 +296,14 @@ pub(super) mod tests {
         for outcome in Outcome::ALL {
             assert_eq!(Outcome::parse(outcome.as_str()), Some(outcome));
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
+        }
+    }
+
+    #[test]
+    fn what_a_run_is_of_is_a_word_too() {
+        for kind in RunKind::ALL {
+            assert_eq!(RunKind::parse(kind.as_str()), Some(kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
     }
 

@@ -130,7 +130,7 @@ pub fn summary(run: &Run) -> String {
     let time = |at: Option<Timestamp>| at.map(|at| format!("{at:.0}"));
     let lines = [
         ("run", run.id.clone()),
-        ("file", Some(run.file_name.clone())),
+        ("file", run.file_name.clone()),
         ("tenant", Some(place)),
         ("outcome", Some(outcome)),
         ("reason", run.reason.clone()),

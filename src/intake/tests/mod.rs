@@ -359,7 +359,10 @@ async fn a_data_file_does_not_wait_until_all_photos_were_looked_at() {
         .unwrap();
     assert!(desk.place.spool().is_empty());
     let runs = desk.db.runs(None, 10).await.unwrap();
-    let newest_first: Vec<&str> = runs.iter().map(|run| run.file_name.as_str()).collect();
+    let newest_first: Vec<&str> = runs
+        .iter()
+        .map(|run| run.file_name.as_deref().unwrap())
+        .collect();
     assert_eq!(newest_first, ["employees.csv", "staff_1.tmp"]);
 }
 
