@@ -75,6 +75,7 @@ pub fn run(document: &RunDocument) -> String {
     if !document.changes.is_empty() {
         let title = match document.run.outcome {
             Outcome::Held => "Changes if it is approved",
+            Outcome::DryRun => "Changes if it is applied",
             _ => "Changes",
         };
         let changes = document.changes_total.max(document.changes.len() as u64);
