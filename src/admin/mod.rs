@@ -11,6 +11,7 @@ mod hash_password;
 mod import;
 mod logins;
 mod photos;
+mod publish;
 mod reload;
 mod restore;
 mod retry;
@@ -18,6 +19,7 @@ mod roster;
 mod runs;
 mod template;
 mod verdict;
+mod who;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -73,6 +75,12 @@ enum Command {
     Approve(verdict::Arguments),
     /// Refuse a held run.
     Reject(verdict::Arguments),
+    /// Let the deliveries of a data source be applied, after a look at what the last one, or a sample, comes to.
+    ///
+    /// Until then they run dry: they are read, compared and told of, and change nobody. A change of the mapping or of the mode has it published anew.
+    Publish(publish::Arguments),
+    /// Let the deliveries of a data source run dry from now on.
+    Unpublish(publish::UnpublishArguments),
     /// Try a failed run again, with all its tries.
     Retry {
         /// The run, or its delivery.
@@ -175,6 +183,8 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
             Command::Errors { id } => runs::errors(&config, &id).await,
             Command::Approve(arguments) => verdict::approve(config, &arguments).await,
             Command::Reject(arguments) => verdict::reject(config, &arguments).await,
+            Command::Publish(arguments) => publish::publish(config, arguments).await,
+            Command::Unpublish(arguments) => publish::unpublish(config, &arguments).await,
             Command::Retry { id } => retry::run(config, &id).await,
             Command::Roster(arguments) => roster::run(&config, &arguments).await,
             Command::Photos(arguments) => photos::run(&config, &arguments).await,

@@ -256,8 +256,11 @@ fn of_login(login: &Login) -> Vec<Aspect> {
 }
 
 fn of_source(source: &DataSource) -> Vec<Aspect> {
-    let own =
-        |key: &str, value: String| Aspect::named("data source", &source.name).with(key, value);
+    let name = match source.environment {
+        Some(environment) => format!("{} ({environment})", source.name),
+        None => source.name.clone(),
+    };
+    let own = |key: &str, value: String| Aspect::named("data source", &name).with(key, value);
     let mapping = &source.mapping;
     let columns = mapping.columns.iter();
     let date_format = mapping.date_format.as_ref();
@@ -274,6 +277,7 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
     vec![
         own("file_name", source.file_name.as_str().to_owned()),
         own("mode", source.mode.as_str().to_owned()),
+        own("go_live", source.go_live.as_str().to_owned()),
         own(
             "date_format",
             date_format.map_or("none", |it| it.as_str()).to_owned(),

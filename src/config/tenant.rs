@@ -1,10 +1,12 @@
 //! A tenant's file: its mailbox, and who and what belongs to it.
 
+use std::sync::Arc;
+
 use crate::config::document::{Document, Place, Problem, Section};
 use crate::config::login::Login;
 use crate::config::photos::{self, Photos};
 use crate::config::sources;
-use crate::tenant::{DataSource, NamePattern, TenantId};
+use crate::tenant::{DataSource, Environment, NamePattern, TenantId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
@@ -97,16 +99,26 @@ impl Tenant {
         now.to_zoned(self.time_zone.clone()).date()
     }
 
-    /// The data source whose file name is `name`.
-    pub fn source_for(&self, name: &str) -> Option<&DataSource> {
-        self.data_sources
-            .iter()
-            .find(|source| source.file_name.matches(name))
+    /// The data sources of an environment.
+    pub fn sources_in(&self, environment: Environment) -> impl Iterator<Item = &DataSource> {
+        let sources = self.data_sources.iter();
+        sources.filter(move |source| source.serves(environment))
     }
 
-    /// The data source called `name`.
-    pub fn source(&self, name: &str) -> Option<&DataSource> {
-        self.data_sources.iter().find(|source| source.name == name)
+    /// The data source called `name` there.
+    pub fn source(&self, environment: Environment, name: &str) -> Option<&DataSource> {
+        self.sources_in(environment)
+            .find(|source| source.name == name)
+    }
+
+    /// The tenant as an environment has it: without the data sources of the other one.
+    pub fn within(self: &Arc<Self>, environment: Environment) -> Arc<Self> {
+        if self.data_sources.iter().all(|it| it.serves(environment)) {
+            return Arc::clone(self);
+        }
+        let mut own = Self::clone(self);
+        own.data_sources.retain(|it| it.serves(environment));
+        Arc::new(own)
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Task<'a> {
 #[derive(Debug)]
 pub(super) struct Examined {
     pub(super) outcome: Outcome,
+    /// What a dry run would have come to.
+    pub(super) would: Option<Outcome>,
     pub(super) reason: Option<String>,
     pub(super) counts: Counts,
     pub(super) mapping: String,
@@ -65,6 +67,7 @@ impl Importer {
             .await?;
         let refused = |reason: String, rejected, findings: Findings| Examined {
             outcome: Outcome::Refused,
+            would: None,
             reason: Some(reason),
             counts: Counts::default(),
             mapping: mapping.clone(),
@@ -131,6 +134,7 @@ impl Importer {
         let (outcome, reason) = judge(task, &plan.counts, objection, &mapping, roster_version);
         Ok(Examined {
             outcome,
+            would: None,
             reason,
             counts: plan.counts,
             mapping,

@@ -333,6 +333,8 @@ fn help_keeps_its_words() {
         "errors",
         "approve",
         "reject",
+        "publish",
+        "unpublish",
         "logins",
         "explain-login",
         "roster",

@@ -1,6 +1,7 @@
 //! Deliveries from the archive to their verdict, with a real database and real mailboxes.
 
 mod full;
+mod going_live;
 mod held;
 mod mapped;
 mod parked;
@@ -23,8 +24,7 @@ use crate::queue::job::{JobState, MAX_ATTEMPTS, Owner};
 use crate::queue::worker::{Ended, run_leased, this_process};
 use crate::report::run::Run;
 use crate::roster::person::ChangeKind;
-use crate::roster::safeguard::Safeguard;
-use crate::tenant::{Mode, NamePattern};
+use crate::tenant::{GoLive, Mode};
 
 type Deposited = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
@@ -43,15 +43,13 @@ fn acme() -> TenantId {
 
 fn source(name: &str, mode: Mode) -> DataSource {
     DataSource {
-        name: name.to_owned(),
-        file_name: NamePattern::parse(&format!("{name}.csv")).unwrap(),
+        go_live: GoLive::AtOnce,
         mode,
         mapping: Mapping {
             required: vec![Field::EmployeeId],
             ..Mapping::default()
         },
-        agreement: Agreement::default(),
-        safeguard: Safeguard::default(),
+        ..DataSource::of(name)
     }
 }
 
@@ -484,6 +482,7 @@ async fn a_verdict_about_another_roster_writes_nothing() {
     let plan = crate::roster::plan::Plan::default();
     let verdict = Verdict {
         outcome: Outcome::NoChange,
+        would: None,
         reason: None,
         counts: plan.counts,
         mapping: "m",

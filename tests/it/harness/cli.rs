@@ -55,8 +55,9 @@ impl Run {
         self.text("tenant")
     }
 
+    /// Empty where it is of none.
     pub(crate) fn delivery(&self) -> &str {
-        self.text("delivery")
+        self.0["delivery"].as_str().unwrap_or_default()
     }
 
     /// Whether nothing more happens to it by itself.
