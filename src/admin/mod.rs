@@ -3,10 +3,13 @@
 //! Exit codes: 0 = done (for a run: applied, `no_change`, or a dry run that would be one of them), 1 = held, refused, failed, problems
 //! found, unknown name or id, 2 = wrong usage or unreadable configuration.
 
+mod audit;
+mod audit_aside;
 mod backup;
 mod bans;
 mod check;
 mod explain_login;
+mod forget;
 mod hash_password;
 mod import;
 mod logins;
@@ -100,6 +103,12 @@ enum Command {
     /// Without FILE: the photos in the mailbox and the people they belong to, as both are now. With FILE: each photo is looked at as a pushed one is, and
     /// matched with the people by its name; nothing is changed. Ends with 1 if a photo is refused.
     Photos(photos::Arguments),
+    /// Erase a person on request: from roster, history, runs, photos and archive. Says what it has erased, and what it cannot reach.
+    ///
+    /// Files that still have the person are imported without them from then on.
+    Forget(forget::Arguments),
+    /// List who has looked at people's data through these commands, newest first.
+    Audit(audit::Arguments),
     /// Print a CSV header and one sample row that a tenant's mapping accepts.
     Template(template::Arguments),
     /// Show which addresses the running daemon has banned for failed logins, or lift bans.
@@ -188,6 +197,8 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
             Command::Retry { id } => retry::run(config, &id).await,
             Command::Roster(arguments) => roster::run(&config, &arguments).await,
             Command::Photos(arguments) => photos::run(&config, &arguments).await,
+            Command::Forget(arguments) => Box::pin(forget::run(config, &arguments)).await,
+            Command::Audit(arguments) => audit::run(&config, &arguments).await,
             Command::Logins(arguments) => logins::run(&config, &arguments).await,
             Command::ExplainLogin(arguments) => explain_login::run(&config, &arguments),
             Command::Template(arguments) => template::run(&config, &arguments),

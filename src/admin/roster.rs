@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+use super::audit::Noted;
 use super::{Ending, Place, answer, complain, open_db};
 use crate::config::Config;
 use crate::report::roster;
@@ -35,6 +36,14 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
         return Ok(Ending::Not);
     };
     let db = open_db(config).await?;
+    let environment = arguments.place.environment;
+    let what = if arguments.all {
+        "everybody, with who has left"
+    } else {
+        "who is employed"
+    };
+    let noted = Noted::begin(config, &db, "roster", (&tenant.id, environment), what).await?;
+    let mut people = 0;
     let mut after = None;
     let mut is_first = true;
     match arguments.format {
@@ -51,6 +60,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
                 PAGE,
             )
             .await?;
+        people += page.len() as u64;
         match arguments.format {
             Format::Csv => answer(&String::from_utf8(roster::csv_lines(&page))?)?,
             Format::Json => {
@@ -69,5 +79,6 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
     if arguments.format == Format::Json {
         answer("\n]}\n")?;
     }
+    noted.end(people).await?;
     Ok(Ending::Done)
 }

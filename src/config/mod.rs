@@ -13,6 +13,7 @@ mod outline;
 mod pgp;
 mod photos;
 mod proxy_protocol;
+mod retention;
 mod server;
 mod sources;
 mod tenant;
@@ -35,7 +36,8 @@ pub use login::{AllowFrom, AuthorizedKey, Credential, CredentialKind, DataFrom, 
 pub use outline::{Aspect, outline};
 pub use photos::Photos;
 pub use proxy_protocol::ProxyProtocol;
-pub use server::{Database, Log, LogFormat, Retention, Server, Web};
+pub use retention::{OwnRetention, Retention};
+pub use server::{Database, Log, LogFormat, Server, Web};
 pub use tenant::Tenant;
 pub use transfer::{CertificateFiles, Ftps, SessionReuse, Sftp, Tls};
 pub use warning::{Concern, Warning, first_end, of_login as warnings_of, warnings};

@@ -177,20 +177,21 @@ fn of_limits(limits: &Limits) -> Vec<Aspect> {
 }
 
 fn of_retention(retention: &Retention) -> Vec<Aspect> {
-    let days = |key: &str, kept: Duration| {
-        Aspect::setting(
-            &format!("retention.{key}"),
-            format!(
-                "{} days",
-                kept.as_secs() / crate::config::units::DAY.as_secs()
-            ),
-        )
-    };
+    let kept = |key: &str, kept: String| Aspect::setting(&format!("retention.{key}"), kept);
     vec![
-        days("archive", retention.archive),
-        days("errors", retention.errors),
-        days("temporary", retention.temporary),
+        kept("archive", days(retention.archive)),
+        kept("errors", days(retention.errors)),
+        kept("temporary", days(retention.temporary)),
+        kept(
+            "history",
+            retention.history.map_or("for ever".to_owned(), days),
+        ),
     ]
+}
+
+fn days(kept: Duration) -> String {
+    let days = kept.as_secs() / crate::config::units::DAY.as_secs();
+    format!("{days} days")
 }
 
 fn of_tenant(tenant: &Tenant) -> Vec<Aspect> {
@@ -212,6 +213,8 @@ fn of_tenant(tenant: &Tenant) -> Vec<Aspect> {
         ),
         own("photos.pause", seconds(tenant.photos.pause)),
     ];
+    let kept = tenant.retention.entries();
+    aspects.extend(kept.map(|(key, kept)| own(&format!("retention.{key}"), days(kept))));
     for login in &tenant.logins {
         aspects.extend(of_login(login).into_iter().map(|it| it.of(tenant)));
     }

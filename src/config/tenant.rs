@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::document::{Document, Place, Problem, Section};
 use crate::config::login::Login;
 use crate::config::photos::{self, Photos};
+use crate::config::retention::OwnRetention;
 use crate::config::sources;
 use crate::tenant::{DataSource, Environment, NamePattern, TenantId};
 
@@ -22,6 +23,7 @@ pub struct Tenant {
     /// the whole. What is left against that is ALLO, that the control connection must live on, and the safeguard against too many leavers.
     pub accept_unclean_close: bool,
     pub photos: Photos,
+    pub retention: OwnRetention,
     pub logins: Vec<Login>,
     pub data_sources: Vec<DataSource>,
 }
@@ -80,6 +82,11 @@ impl Tenant {
             .collect();
         let quota_bytes = section.size("quota");
         let photos = photos::read(section);
+        let retention = section.section("retention").map(|section| {
+            let own = OwnRetention::read(&section);
+            section.finish();
+            own
+        });
         let data_sources = sources::read(section, &temporary_names, &ignore_names);
         Some(Self {
             id: id?,
@@ -89,6 +96,7 @@ impl Tenant {
             ignore_names,
             accept_unclean_close,
             photos,
+            retention: retention.unwrap_or_default(),
             logins,
             data_sources,
         })
@@ -170,6 +178,7 @@ impl Tenant {
             ignore_names: Vec::new(),
             accept_unclean_close: false,
             photos: Photos::default(),
+            retention: OwnRetention::default(),
             logins: Vec::new(),
             data_sources: Vec::new(),
         }

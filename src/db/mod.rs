@@ -9,7 +9,9 @@ mod archive;
 mod change;
 mod credential_use;
 mod delivery;
+mod emptied;
 mod finding;
+mod forget;
 mod held_change;
 mod job;
 mod open;
@@ -23,6 +25,7 @@ mod run;
 mod seen_file;
 mod settle;
 mod snapshot;
+mod viewing;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -34,6 +37,7 @@ use sqlx::{Sqlite, Transaction};
 
 pub use credential_use::CredentialUse;
 pub use delivery::{NewDelivery, NewKind, PhotoDelivery, Recorded};
+pub use forget::{Doomed, Erased, Erasing, Erasure, Whereabouts};
 pub use job::{Claim, GivenUp};
 pub use person::{Page, Portrayed};
 pub use photo::StoredPhoto;
@@ -44,6 +48,7 @@ pub use run::Decision;
 pub use seen_file::Seen;
 pub use settle::Verdict;
 pub use snapshot::{Copied, Live, Snapshot};
+pub use viewing::{Looking, View};
 
 use crate::clock::SharedClock;
 use crate::failpoint::{self, Point};

@@ -34,7 +34,7 @@ impl Db {
     }
 }
 
-async fn version(
+pub(super) async fn version(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     environment: Environment,

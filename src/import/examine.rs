@@ -170,6 +170,10 @@ impl Importer {
                 diff.know(key, known);
             }
         }
+        let forgotten = self
+            .db
+            .forgotten(task.tenant, task.environment, &task.source.name)
+            .await?;
         let (mapping, limits) = (task.source.mapping.clone(), self.limits);
         let saved = before.map(Shape::saved).unwrap_or_default();
         let progress = self.progress.clone();
@@ -187,7 +191,16 @@ impl Importer {
         let (mut reading, ending) = self
             .reader
             .read(file, agreement, move |frames| {
-                consume(frames, &mapping, &saved, &limits, diff, progress.as_ref())
+                let forgotten = forgotten.as_ref();
+                consume(
+                    frames,
+                    &mapping,
+                    &saved,
+                    &limits,
+                    forgotten,
+                    diff,
+                    progress.as_ref(),
+                )
             })
             .await?;
         if let Ending::Refused(finding) = ending {

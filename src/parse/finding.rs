@@ -158,6 +158,8 @@ pub mod code {
         NO_ROWS = "no-rows";
         /// The data source is configured for delta or status files, which are not imported yet. Refuses the file.
         MODE_NOT_YET = "mode-not-yet";
+        /// The row is of somebody who was erased on request, so it was left out. Information.
+        FORGOTTEN_PERSON = "forgotten-person";
         /// The last line of an error file that lists only the first findings.
         MORE_FINDINGS = "more-findings";
         /// The file is no JPEG, PNG or BMP that is read, whatever its name says. Refuses the photo.

@@ -1,6 +1,7 @@
 //! Pure. Records and the current roster to changes: who joined, who changed, who left, and whether that many may leave at once.
 
 pub mod diff;
+pub mod forgotten;
 pub mod person;
 pub mod plan;
 pub mod safeguard;

@@ -338,6 +338,8 @@ fn help_keeps_its_words() {
         "logins",
         "explain-login",
         "roster",
+        "forget",
+        "audit",
         "template",
         "bans",
         "backup",

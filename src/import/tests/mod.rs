@@ -5,6 +5,7 @@ mod going_live;
 mod held;
 mod mapped;
 mod parked;
+mod privacy;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
