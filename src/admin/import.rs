@@ -97,12 +97,12 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
 /// The data source that is meant, of those that there are in an environment; says so where that cannot be told.
 pub(super) fn source<'a>(
     tenant: &'a Tenant,
-    named: Option<&str>,
+    wanted: Option<&str>,
     file_name: Option<&str>,
 ) -> Option<&'a DataSource> {
     let mut sources = tenant.data_sources.iter();
-    let found = match (named, tenant.data_sources.as_slice(), file_name) {
-        (Some(named), _, _) => sources.find(|source| source.name == named),
+    let found = match (wanted, tenant.data_sources.as_slice(), file_name) {
+        (Some(wanted), _, _) => sources.find(|source| source.name == wanted),
         (None, [only], _) => Some(only),
         (None, _, Some(name)) => sources.find(|source| source.file_name.matches(name)),
         (None, _, None) => None,

@@ -24,8 +24,8 @@ pub(super) fn read(
     for section in tenant.sections("data_source") {
         let environments = environments(&section);
         if let Some(name) = section.text("name") {
-            let named = environments.iter().map(|it| (name.content.clone(), *it));
-            let taken = named.filter(|it| !names.insert(it.clone())).count();
+            let claims = environments.iter().map(|it| (name.content.clone(), *it));
+            let taken = claims.filter(|it| !names.insert(it.clone())).count();
             if taken > 0 {
                 section.wrong(
                     &name,

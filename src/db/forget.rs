@@ -195,11 +195,11 @@ impl Db {
             return Ok(None);
         };
         let tracer = Tracer::new(&trace(first, "key")?, tenant, environment, source);
-        let traces: HashSet<Trace> = rows
+        let known: HashSet<Trace> = rows
             .iter()
             .map(|row| trace(row, "person"))
             .collect::<Result<_, _>>()?;
-        Ok(Forgotten::new(tracer, traces))
+        Ok(Forgotten::new(tracer, known))
     }
 
     /// When somebody was erased or may return, and on whose word; nothing says who.

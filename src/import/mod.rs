@@ -101,8 +101,8 @@ impl Importer {
             sha256: &job.sha256,
             approval: job.approval.as_ref(),
         };
-        let examined = self.examine(task, file).await?;
-        let examined = self.hold_back(task, examined).await?;
+        let examined = Box::pin(self.examine(task, file)).await?;
+        let examined = Box::pin(self.hold_back(task, examined)).await?;
         failpoint::pass_async(Point::Diffed)
             .await
             .map_err(ImportError::Step)?;

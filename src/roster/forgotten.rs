@@ -46,18 +46,18 @@ impl std::fmt::Debug for Tracer {
 #[derive(Debug, Clone)]
 pub struct Forgotten {
     tracer: Tracer,
-    traces: HashSet<Trace>,
+    known: HashSet<Trace>,
 }
 
 impl Forgotten {
     /// None if nobody was.
-    pub fn new(tracer: Tracer, traces: HashSet<Trace>) -> Option<Self> {
-        (!traces.is_empty()).then_some(Self { tracer, traces })
+    pub fn new(tracer: Tracer, known: HashSet<Trace>) -> Option<Self> {
+        (!known.is_empty()).then_some(Self { tracer, known })
     }
 
     /// Whether whoever has this key was erased.
     pub fn has(&self, key: &str) -> bool {
-        self.traces.contains(&self.tracer.trace(key))
+        self.known.contains(&self.tracer.trace(key))
     }
 }
 
@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn a_trace_is_of_one_id_in_one_data_source_and_tells_nothing_without_the_secret() {
-        let traces = HashSet::from([tracer(1, "employees").trace("E1")]);
-        let forgotten = |secret, source| Forgotten::new(tracer(secret, source), traces.clone());
+        let known = HashSet::from([tracer(1, "employees").trace("E1")]);
+        let forgotten = |secret, source| Forgotten::new(tracer(secret, source), known.clone());
         assert!(forgotten(1, "employees").unwrap().has("E1"));
         assert!(!forgotten(1, "employees").unwrap().has("E2"));
         assert!(!forgotten(1, "contractors").unwrap().has("E1"));
