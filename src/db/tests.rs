@@ -538,30 +538,9 @@ async fn every_table_and_index_is_as_the_migrations_say() {
     .await
     .unwrap();
     let tables: BTreeSet<_> = tables.iter().map(String::as_str).collect();
-    let expected = [
-        "accepted_shape",
-        "change",
-        "credential_use",
-        "delivery",
-        "doomed_copy",
-        "erasure",
-        "erasure_key",
-        "finding",
-        "forgotten",
-        "held_change",
-        "import_run",
-        "job",
-        "notice",
-        "paused_source",
-        "person",
-        "photo",
-        "photo_batch",
-        "published_source",
-        "roster_version",
-        "seen_file",
-        "viewing",
-    ];
-    assert_eq!(tables, expected.into());
+    let expected = "accepted_shape change credential_use delivery doomed_copy erasure erasure_key finding forgotten held_change \
+        import_run job notice paused_source person photo photo_batch published_source roster_version seen_file viewing";
+    assert_eq!(tables, expected.split(' ').collect());
 }
 
 #[tokio::test]
