@@ -106,9 +106,15 @@ points! {
     SettleCommit,
     Settled,
 
+    /// The statements that erase a person.
+    ForgetPerson,
+    ForgetCommit,
+
     /// The tenant is told.
     ErrorFileExpected,
     ErrorFile,
+    ErrorJson,
+    Summary,
     Receipt,
     /// A file of ours takes its place in a mailbox.
     DepositWrite,

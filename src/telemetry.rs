@@ -124,6 +124,10 @@ fn describe() {
         "Time an import run took."
     );
     describe_gauge!("rosterd_runs_held", "Import runs that wait for a person.");
+    describe_gauge!(
+        "rosterd_sources_unpublished",
+        "Data sources whose deliveries run dry until somebody publishes them."
+    );
     describe_gauge!("rosterd_queue_jobs", "Jobs by state.");
     describe_gauge!(
         "rosterd_mailbox_used_bytes",
@@ -301,6 +305,12 @@ pub fn set_runs(tenant: &TenantId, environment: Environment, outcome: &'static s
 /// Sets how many runs of a tenant wait for a person.
 pub fn set_runs_held(tenant: &TenantId, held: u64) {
     gauge!("rosterd_runs_held", "tenant" => tenant.as_str().to_owned()).set(approximate(held));
+}
+
+/// Sets how many data sources are not published.
+pub fn set_sources_unpublished(tenant: &TenantId, environment: Environment, sources: usize) {
+    gauge!("rosterd_sources_unpublished", "tenant" => tenant.as_str().to_owned(), "environment" => environment.as_str())
+        .set(approximate(sources as u64));
 }
 
 /// Sets how many jobs are in a state.

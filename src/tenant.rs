@@ -329,11 +329,41 @@ impl UnknownManagers {
     }
 }
 
+/// When the deliveries of a data source begin to be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GoLive {
+    /// Once an admin has seen what they come to, and has published it.
+    Published,
+    /// With the first one.
+    AtOnce,
+}
+
+impl GoLive {
+    /// Takes `published` or `at_once`.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Published, Self::AtOnce]
+            .into_iter()
+            .find(|go_live| go_live.as_str() == text)
+    }
+
+    /// The word of the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::AtOnce => "at_once",
+        }
+    }
+}
+
 /// One agreed file feed of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataSource {
     /// Its name in the tenant's file.
     pub name: String,
+    /// Where it is the feed of that name; none: in both environments.
+    pub environment: Option<Environment>,
+    /// When its deliveries begin to be applied.
+    pub go_live: GoLive,
     /// The file name that senders must use (R0.25).
     pub file_name: NamePattern,
     /// Who counts as a leaver.
@@ -349,6 +379,18 @@ pub struct DataSource {
 }
 
 impl DataSource {
+    /// Whether it is a feed of this environment.
+    pub fn serves(&self, environment: Environment) -> bool {
+        self.environment.is_none_or(|own| own == environment)
+    }
+
+    /// A digest of what an admin confirms by publishing it: how its files are read, and who counts as a leaver. When a version of rosterd makes it
+    /// otherwise, its migration must take the stored ones away, or every data source would have to be published again.
+    pub fn terms(&self) -> String {
+        let terms = format!("{} {}", self.digest(), self.mode.as_str());
+        blake3::hash(terms.as_bytes()).to_hex().to_string()
+    }
+
     /// What the reader of its files is to know.
     pub fn reading(&self) -> Agreement {
         Agreement {
@@ -365,6 +407,24 @@ impl DataSource {
         }
         let agreement = format!("{mapping} {:?}", self.agreement);
         blake3::hash(agreement.as_bytes()).to_hex().to_string()
+    }
+}
+
+#[cfg(test)]
+impl DataSource {
+    /// One that is as the defaults say, for tests.
+    pub(crate) fn of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            environment: None,
+            go_live: GoLive::Published,
+            file_name: NamePattern::parse(&format!("{name}.csv")).unwrap(),
+            mode: Mode::Full,
+            mapping: Mapping::default(),
+            agreement: Agreement::default(),
+            safeguard: Safeguard::default(),
+            unknown_managers: UnknownManagers::default(),
+        }
     }
 }
 

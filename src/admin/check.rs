@@ -5,6 +5,8 @@ use std::path::Path;
 use super::{Ending, answer, listed};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, Config, ConfigError};
+use crate::db::{Db, Published};
+use crate::import::publication::{self, Unpublished};
 use crate::listen::front::Front;
 use crate::listen::sftp::SshIdentity;
 use crate::tenant::Mode;
@@ -22,7 +24,9 @@ pub(super) fn run(file: &Path) -> anyhow::Result<Ending> {
         Ok(config) => {
             let warnings = Front::warnings(&config, file, SystemClock.now());
             let warnings = warnings.iter().map(|it| format!("warning: {it}"));
-            let lines: Vec<_> = warnings.chain([summary(&config)]).collect();
+            let published = published(&config);
+            let summary = summary(&config, published.as_deref());
+            let lines: Vec<_> = warnings.chain([summary]).collect();
             answer(&lines.join("\n"))?;
             Ok(Ending::Done)
         }
@@ -40,8 +44,19 @@ pub(super) fn run(file: &Path) -> anyhow::Result<Ending> {
     }
 }
 
+/// What the database says; none if that cannot be told, as when it is of another version: a check makes none, and brings none up to date.
+fn published(config: &Config) -> Option<Vec<Published>> {
+    let path = &config.database.path;
+    if !path.is_file() {
+        return Some(Vec::new());
+    }
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().ok()?;
+    runtime.block_on(Db::peek_published(path))
+}
+
 /// A line a tenant, and one for each thing that works differently than one might hope.
-fn summary(config: &Config) -> String {
+fn summary(config: &Config, published: Option<&[Published]>) -> String {
     let mut lines = Vec::new();
     for tenant in config.tenants.values() {
         let mut parts = vec![match tenant.logins.len() {
@@ -67,6 +82,8 @@ fn summary(config: &Config) -> String {
             ));
         }
     }
+    let dry = published.map(|published| publication::unpublished(config, published));
+    lines.extend(dry.iter().flatten().map(Unpublished::line));
     if let Some(sftp) = &config.sftp {
         lines.extend(SshIdentity::note(sftp).map(str::to_owned));
     }

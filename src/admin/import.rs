@@ -34,14 +34,17 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<Ending> {
-    let Some(tenant) = config.tenant(&arguments.place.tenant).cloned() else {
+    let environment = arguments.place.environment;
+    let Some(tenant) = config.tenant(&arguments.place.tenant) else {
         complain(&format!(
             "rosterd: there is no tenant \"{}\"",
             arguments.place.tenant
         ));
         return Ok(Ending::Not);
     };
-    let Some(source) = source(&tenant, &arguments) else {
+    let tenant = tenant.within(environment);
+    let name = arguments.file.file_name().and_then(|name| name.to_str());
+    let Some(source) = source(&tenant, arguments.source.as_deref(), name) else {
         return Ok(Ending::Not);
     };
     if let Err(error) = std::fs::File::open(&arguments.file) {
@@ -59,7 +62,7 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
             .map(|bar| -> crate::import::Progress { Arc::new(move |rows| bar.set_position(rows)) }),
         ..Importer::clone(&core.importer)
     };
-    let (environment, file) = (arguments.place.environment, &arguments.file);
+    let file = &arguments.file;
     let document = if arguments.dry_run {
         importer
             .dry_run(&tenant.id, environment, &source.name, file)
@@ -93,23 +96,22 @@ pub(super) async fn run(config: Config, arguments: Arguments) -> anyhow::Result<
     })
 }
 
-fn source<'a>(tenant: &'a Tenant, arguments: &Arguments) -> Option<&'a DataSource> {
-    let name = arguments
-        .file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let found = match (&arguments.source, tenant.data_sources.as_slice()) {
-        (Some(source), _) => tenant.source(source),
-        (None, [only]) => Some(only),
-        (None, _) => tenant.source_for(name),
+/// The data source that is meant, of those that there are in an environment; says so where that cannot be told.
+pub(super) fn source<'a>(
+    tenant: &'a Tenant,
+    wanted: Option<&str>,
+    file_name: Option<&str>,
+) -> Option<&'a DataSource> {
+    let mut sources = tenant.data_sources.iter();
+    let found = match (wanted, tenant.data_sources.as_slice(), file_name) {
+        (Some(wanted), _, _) => sources.find(|source| source.name == wanted),
+        (None, [only], _) => Some(only),
+        (None, _, Some(name)) => sources.find(|source| source.file_name.matches(name)),
+        (None, _, None) => None,
     };
     if found.is_none() {
-        let names: Vec<&str> = tenant
-            .data_sources
-            .iter()
-            .map(|source| source.name.as_str())
-            .collect();
+        let sources = tenant.data_sources.iter();
+        let names: Vec<&str> = sources.map(|source| source.name.as_str()).collect();
         complain(&format!(
             "rosterd: name a data source of {} with --source: {}",
             tenant.id,

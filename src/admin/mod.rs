@@ -3,17 +3,21 @@
 //! Exit codes: 0 = done (for a run: applied, `no_change`, or a dry run that would be one of them), 1 = held, refused, failed, problems
 //! found, unknown name or id, 2 = wrong usage or unreadable configuration.
 
+mod audit;
+mod audit_aside;
 mod backup;
 mod bans;
 mod check;
 mod diff;
 mod explain_login;
+mod forget;
 mod hash_password;
 mod import;
 mod logins;
 mod pause;
 mod person;
 mod photos;
+mod publish;
 mod reload;
 mod rerun;
 mod restore;
@@ -79,6 +83,12 @@ enum Command {
     Approve(verdict::Arguments),
     /// Refuse a held run.
     Reject(verdict::Arguments),
+    /// Let the deliveries of a data source be applied, after a look at what the last one, or a sample, comes to.
+    ///
+    /// Until then they run dry: they are read, compared and told of, and change nobody. A change of the mapping or of the mode has it published anew.
+    Publish(publish::Arguments),
+    /// Let the deliveries of a data source run dry from now on.
+    Unpublish(publish::UnpublishArguments),
     /// Try a failed run again, with all its tries.
     Retry {
         /// The run, or its delivery.
@@ -110,6 +120,12 @@ enum Command {
     /// Without FILE: the photos in the mailbox and the people they belong to, as both are now. With FILE: each photo is looked at as a pushed one is, and
     /// matched with the people by its name; nothing is changed. Ends with 1 if a photo is refused.
     Photos(photos::Arguments),
+    /// Erase a person on request: from roster, history, runs, photos and archive. Says what it has erased, and what it cannot reach.
+    ///
+    /// Files that still have the person are imported without them from then on.
+    Forget(forget::Arguments),
+    /// List who has looked at people's data through these commands, newest first.
+    Audit(audit::Arguments),
     /// Print a CSV header and one sample row that a tenant's mapping accepts.
     Template(template::Arguments),
     /// Show which addresses the running daemon has banned for failed logins, or lift bans.
@@ -193,6 +209,8 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
             Command::Errors { id } => runs::errors(&config, &id).await,
             Command::Approve(arguments) => verdict::approve(config, &arguments).await,
             Command::Reject(arguments) => verdict::reject(config, &arguments).await,
+            Command::Publish(arguments) => publish::publish(config, arguments).await,
+            Command::Unpublish(arguments) => publish::unpublish(config, &arguments).await,
             Command::Retry { id } => retry::run(config, &id).await,
             Command::Rerun(arguments) => rerun::run(config, &arguments).await,
             Command::Undo(arguments) => undo::run(config, &arguments).await,
@@ -202,6 +220,8 @@ fn with_config(file: &Path, config: Config, command: Command) -> anyhow::Result<
             Command::Person(arguments) => person::run(&config, &arguments).await,
             Command::Roster(arguments) => roster::run(&config, &arguments).await,
             Command::Photos(arguments) => photos::run(&config, &arguments).await,
+            Command::Forget(arguments) => Box::pin(forget::run(config, &arguments)).await,
+            Command::Audit(arguments) => audit::run(&config, &arguments).await,
             Command::Logins(arguments) => logins::run(&config, &arguments).await,
             Command::ExplainLogin(arguments) => explain_login::run(&config, &arguments),
             Command::Template(arguments) => template::run(&config, &arguments),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::audit::Noted;
 use super::{Ending, Place, answer, complain, json, open_db};
 use crate::config::{Config, Tenant};
 use crate::daemon::this_program;
@@ -91,6 +92,10 @@ async fn list(config: &Config, tenant: &Tenant, arguments: &Arguments) -> anyhow
     let db = open_db(config).await?;
     let waiting = waiting(&db, tenant, environment).await?;
     let present = Present::load(&db, &layout, &tenant.id, environment).await?;
+    let people = present.people.len() as u64;
+    let place = (&tenant.id, environment);
+    let noted = Noted::begin(config, &db, "photos", place, "whose photo is which").await?;
+    noted.end(people).await?;
     db.close().await;
     let gallery = std::path::absolute(&layout.photos)?;
     let listing = present.listing((&tenant.id, environment), waiting, &gallery);

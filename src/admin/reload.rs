@@ -8,6 +8,7 @@ use clap::Args;
 use super::{Ending, answer, complain, complain_about_config, json, listed};
 use crate::config::{self, Config, Problem};
 use crate::daemon::{self, AskError, Question, Report};
+use crate::import::publication::Unpublished;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -78,6 +79,7 @@ fn words(report: &Report) -> String {
             it.source, it.tenant
         ));
     }
+    lines.extend(report.unpublished.iter().map(Unpublished::line));
     lines.push(format!("{} was reloaded\n", report.file.display()));
     lines.join("\n")
 }

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use jiff::civil::Date;
 
+use super::audit::Noted;
 use super::{Ending, Place, answer, complain, open_db};
 use crate::config::Config;
 use crate::db::PastPage;
@@ -48,8 +49,18 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
     }
     let db = open_db(config).await?;
     let place = (&tenant.id, arguments.place.environment);
+    let everybody = if arguments.all {
+        "everybody, with who has left"
+    } else {
+        "who is employed"
+    };
+    let what = match arguments.as_of {
+        Some(day) => format!("{everybody}, as of {day}"),
+        None => everybody.to_owned(),
+    };
     let mut printer = Printer::new(arguments.format, view);
     let Some(day) = arguments.as_of else {
+        let noted = Noted::begin(config, &db, "roster", place, &what).await?;
         printer.begin()?;
         let mut after: Option<Line> = None;
         loop {
@@ -62,6 +73,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
                 None => break,
             }
         }
+        noted.end(printer.people).await?;
         return printer.end();
     };
     let next = day.tomorrow()?;
@@ -75,6 +87,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
         ));
         return Ok(Ending::Not);
     }
+    let noted = Noted::begin(config, &db, "roster", place, &what).await?;
     printer.begin()?;
     let mut page = PastPage::default();
     while let Some(next) = db
@@ -84,6 +97,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
         printer.print(&next.lines)?;
         page = next;
     }
+    noted.end(printer.people).await?;
     printer.end()
 }
 
@@ -92,6 +106,8 @@ struct Printer {
     format: Format,
     view: View,
     is_first: bool,
+    /// Printed so far.
+    people: u64,
 }
 
 impl Printer {
@@ -100,6 +116,7 @@ impl Printer {
             format,
             view,
             is_first: true,
+            people: 0,
         }
     }
 
@@ -112,6 +129,7 @@ impl Printer {
     }
 
     fn print(&mut self, lines: &[Line]) -> anyhow::Result<()> {
+        self.people += lines.len() as u64;
         if self.format == Format::Csv {
             answer(&String::from_utf8(self.view.csv_lines(lines))?)?;
             return Ok(());

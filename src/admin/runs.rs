@@ -1,7 +1,10 @@
 //! `rosterd runs`, `rosterd run` and `rosterd errors`: the import history.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
+use super::audit::Noted;
 use super::{Ending, answer, complain, json, open_db};
 use crate::config::Config;
 use crate::report::run::RunList;
@@ -57,6 +60,15 @@ pub(super) async fn show(config: &Config, arguments: &OneArguments) -> anyhow::R
     let Some(document) = db.run_document_for(&arguments.id, shown, masking).await? else {
         return Ok(unknown(&arguments.id));
     };
+    let place = (&document.run.tenant, document.run.environment);
+    let what = format!("changes of the run {}", arguments.id);
+    let noted = match document.changes.len() as u64 {
+        0 => None,
+        people => Some((
+            Noted::begin(config, &db, "run", place, &what).await?,
+            people,
+        )),
+    };
     answer(&if arguments.json {
         json(&document)?
     } else if arguments.all {
@@ -64,6 +76,9 @@ pub(super) async fn show(config: &Config, arguments: &OneArguments) -> anyhow::R
     } else {
         text::run(&document)
     })?;
+    if let Some((noted, people)) = noted {
+        noted.end(people).await?;
+    }
     Ok(Ending::Done)
 }
 
@@ -77,6 +92,13 @@ pub(super) async fn errors(config: &Config, id: &str) -> anyhow::Result<Ending> 
     let Some(document) = db.run_document(id, 0).await? else {
         return Ok(unknown(id));
     };
+    let rows: BTreeSet<u64> = document.findings.iter().filter_map(|it| it.row).collect();
+    if !rows.is_empty() {
+        let place = (&document.run.tenant, document.run.environment);
+        let what = format!("findings of the run {id}");
+        let noted = Noted::begin(config, &db, "errors", place, &what).await?;
+        noted.end(rows.len() as u64).await?;
+    }
     let csv = error_file::error_file(&document.findings, document.findings_total);
     answer(&String::from_utf8(csv)?)?;
     Ok(Ending::Done)

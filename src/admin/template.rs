@@ -26,7 +26,7 @@ pub(super) fn run(config: &Config, arguments: &Arguments) -> anyhow::Result<Endi
         return Ok(Ending::Not);
     };
     let source = match (&arguments.source, tenant.data_sources.as_slice()) {
-        (Some(name), _) => tenant.source(name),
+        (Some(name), _) => tenant.data_sources.iter().find(|it| it.name == *name),
         (None, [only]) => Some(only),
         (None, _) => None,
     };

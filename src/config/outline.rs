@@ -182,19 +182,15 @@ fn of_limits(limits: &Limits) -> Vec<Aspect> {
 }
 
 fn of_retention(retention: &Retention) -> Vec<Aspect> {
-    let days = |key: &str, kept: Duration| {
-        Aspect::setting(
-            &format!("retention.{key}"),
-            format!(
-                "{} days",
-                kept.as_secs() / crate::config::units::DAY.as_secs()
-            ),
-        )
-    };
+    let kept = |key: &str, kept: String| Aspect::setting(&format!("retention.{key}"), kept);
     vec![
-        days("archive", retention.archive),
-        days("errors", retention.errors),
-        days("temporary", retention.temporary),
+        kept("archive", days(retention.archive)),
+        kept("errors", days(retention.errors)),
+        kept("temporary", days(retention.temporary)),
+        kept(
+            "history",
+            retention.history.map_or("for ever".to_owned(), days),
+        ),
     ]
 }
 
@@ -217,6 +213,11 @@ fn of_notice(notice: &Notice) -> Vec<Aspect> {
     ]
 }
 
+fn days(kept: Duration) -> String {
+    let days = kept.as_secs() / crate::config::units::DAY.as_secs();
+    format!("{days} days")
+}
+
 fn of_tenant(tenant: &Tenant) -> Vec<Aspect> {
     let own =
         |key: &str, value: String| Aspect::named("tenant", tenant.id.as_str()).with(key, value);
@@ -236,6 +237,8 @@ fn of_tenant(tenant: &Tenant) -> Vec<Aspect> {
         ),
         own("photos.pause", seconds(tenant.photos.pause)),
     ];
+    let kept = tenant.retention.entries();
+    aspects.extend(kept.map(|(key, kept)| own(&format!("retention.{key}"), days(kept))));
     for login in &tenant.logins {
         aspects.extend(of_login(login).into_iter().map(|it| it.of(tenant)));
     }
@@ -280,8 +283,11 @@ fn of_login(login: &Login) -> Vec<Aspect> {
 }
 
 fn of_source(source: &DataSource) -> Vec<Aspect> {
-    let own =
-        |key: &str, value: String| Aspect::named("data source", &source.name).with(key, value);
+    let name = match source.environment {
+        Some(environment) => format!("{} ({environment})", source.name),
+        None => source.name.clone(),
+    };
+    let own = |key: &str, value: String| Aspect::named("data source", &name).with(key, value);
     let mapping = &source.mapping;
     let columns = mapping.columns.iter();
     let date_format = mapping.date_format.as_ref();
@@ -298,6 +304,7 @@ fn of_source(source: &DataSource) -> Vec<Aspect> {
     let mut aspects = vec![
         own("file_name", source.file_name.as_str().to_owned()),
         own("mode", source.mode.as_str().to_owned()),
+        own("go_live", source.go_live.as_str().to_owned()),
         own(
             "date_format",
             date_format.map_or("none", |it| it.as_str()).to_owned(),

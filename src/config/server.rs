@@ -1,11 +1,9 @@
-//! `[server]`, `[database]`, `[web]`, `[log]` and `[retention]`: what is not about connections or tenants.
+//! `[server]`, `[database]`, `[web]` and `[log]`: what is not about connections or tenants.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::config::document::Section;
-use crate::config::units::DAY;
 
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -34,14 +32,6 @@ pub struct Log {
 pub enum LogFormat {
     Json,
     Text,
-}
-
-/// How long things are kept.
-#[derive(Debug, Clone, Copy)]
-pub struct Retention {
-    pub archive: Duration,
-    pub errors: Duration,
-    pub temporary: Duration,
 }
 
 impl Server {
@@ -97,21 +87,6 @@ impl Log {
         });
         Self {
             format: format.unwrap_or(LogFormat::Json),
-        }
-    }
-}
-
-impl Retention {
-    pub(super) fn read(section: Option<&Section<'_>>) -> Self {
-        let days = |key, default: u32| {
-            section
-                .and_then(|section| section.duration(key, DAY))
-                .unwrap_or(DAY * default)
-        };
-        Self {
-            archive: days("archive", 30),
-            errors: days("errors", 30),
-            temporary: days("temporary", 7),
         }
     }
 }

@@ -11,7 +11,9 @@ use crate::parse::check::names::NameOrder;
 use crate::parse::check::value::Point;
 use crate::parse::field::{Field, normalised};
 use crate::roster::safeguard::Safeguard;
-use crate::tenant::{DataSource, Mode, NamePattern, UnknownManagers, is_photo_name};
+use crate::tenant::{
+    DataSource, Environment, GoLive, Mode, NamePattern, UnknownManagers, is_photo_name,
+};
 
 /// Reads them all, and holds their names against each other and against the names that are no deliveries.
 pub(super) fn read(
@@ -20,22 +22,26 @@ pub(super) fn read(
     ignore_names: &[NamePattern],
 ) -> Vec<DataSource> {
     let mut names = BTreeSet::new();
-    let mut file_names: Vec<(NamePattern, Place)> = Vec::new();
+    let mut file_names: Vec<(NamePattern, Vec<Environment>, Place)> = Vec::new();
     let mut sources = Vec::new();
     for section in tenant.sections("data_source") {
-        if let Some(name) = section.text("name")
-            && !names.insert(name.content.clone())
-        {
-            section.wrong(
-                &name,
-                "another data source of this tenant has that name: choose another one",
-            );
+        let environments = environments(&section);
+        if let Some(name) = section.text("name") {
+            let claims = environments.iter().map(|it| (name.content.clone(), *it));
+            let taken = claims.filter(|it| !names.insert(it.clone())).count();
+            if taken > 0 {
+                section.wrong(
+                    &name,
+                    "another data source of this tenant has that name: choose another one, or give each an environment of its own",
+                );
+            }
         }
         if let Some(text) = section.text("file_name")
             && let Ok(pattern) = NamePattern::parse(&text.content)
         {
-            for (other, place) in &file_names {
-                if pattern.overlaps(other) {
+            for (other, theirs, place) in &file_names {
+                let meets = environments.iter().any(|it| theirs.contains(it));
+                if meets && pattern.overlaps(other) {
                     section.wrong(&text, overlap(&pattern, other, place));
                 }
             }
@@ -67,12 +73,21 @@ pub(super) fn read(
                     "is the name of a photo: name the table with the employees, as \"employees.csv\"; photos are sent to /images and need no data source",
                 );
             }
-            file_names.push((pattern, section.place(&text)));
+            file_names.push((pattern, environments, section.place(&text)));
         }
         sources.extend(read_one(&section));
         section.finish();
     }
     sources
+}
+
+/// Where a data source is one: a production feed may be tried in the sandbox with a mapping of its own. What is wrong with it is told when it is read.
+fn environments(section: &Section<'_>) -> Vec<Environment> {
+    let named = section.text("environment");
+    match named.map(|text| Environment::parse(&text.content)) {
+        Some(Ok(environment)) => vec![environment],
+        _ => Environment::ALL.to_vec(),
+    }
 }
 
 fn overlap(pattern: &NamePattern, other: &NamePattern, place: &Place) -> String {
@@ -104,6 +119,10 @@ fn read_one(section: &Section<'_>) -> Option<DataSource> {
     let file_name = section
         .required_text("file_name", "\"employees.csv\"")
         .and_then(|name| section.take(&name, NamePattern::parse));
+    let environment = section.parsed("environment", Environment::parse);
+    let go_live = section.parsed("go_live", |text| {
+        GoLive::parse(text).ok_or("expected \"published\" or \"at_once\"")
+    });
     let mode = section.parsed("mode", |text| {
         Mode::parse(text).ok_or("expected \"full\", \"delta\" or \"status\"")
     });
@@ -114,6 +133,8 @@ fn read_one(section: &Section<'_>) -> Option<DataSource> {
     let safeguard = read_safeguard(section);
     Some(DataSource {
         name: name?,
+        environment,
+        go_live: go_live.unwrap_or(GoLive::Published),
         file_name: file_name?,
         mode: mode.unwrap_or(Mode::Full),
         mapping,

@@ -1,12 +1,15 @@
 //! A tenant's file: its mailbox, and who and what belongs to it.
 
+use std::sync::Arc;
+
 use crate::config::document::{Document, Place, Problem, Section};
 use crate::config::login::Login;
 use crate::config::photos::{self, Photos};
+use crate::config::retention::OwnRetention;
 use crate::config::sources;
 use crate::parse::field::Field;
 use crate::roster::masking::Masking;
-use crate::tenant::{DataSource, NamePattern, TenantId};
+use crate::tenant::{DataSource, Environment, NamePattern, TenantId};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
@@ -22,6 +25,7 @@ pub struct Tenant {
     /// the whole. What is left against that is ALLO, that the control connection must live on, and the safeguard against too many leavers.
     pub accept_unclean_close: bool,
     pub photos: Photos,
+    pub retention: OwnRetention,
     pub logins: Vec<Login>,
     pub data_sources: Vec<DataSource>,
 }
@@ -80,6 +84,11 @@ impl Tenant {
             .collect();
         let quota_bytes = section.size("quota");
         let photos = photos::read(section);
+        let retention = section.section("retention").map(|section| {
+            let own = OwnRetention::read(&section);
+            section.finish();
+            own
+        });
         let data_sources = sources::read(section, &temporary_names, &ignore_names);
         Some(Self {
             id: id?,
@@ -89,6 +98,7 @@ impl Tenant {
             ignore_names,
             accept_unclean_close,
             photos,
+            retention: retention.unwrap_or_default(),
             logins,
             data_sources,
         })
@@ -117,16 +127,26 @@ impl Tenant {
         fields
     }
 
-    /// The data source whose file name is `name`.
-    pub fn source_for(&self, name: &str) -> Option<&DataSource> {
-        self.data_sources
-            .iter()
-            .find(|source| source.file_name.matches(name))
+    /// The data sources of an environment.
+    pub fn sources_in(&self, environment: Environment) -> impl Iterator<Item = &DataSource> {
+        let sources = self.data_sources.iter();
+        sources.filter(move |source| source.serves(environment))
     }
 
-    /// The data source called `name`.
-    pub fn source(&self, name: &str) -> Option<&DataSource> {
-        self.data_sources.iter().find(|source| source.name == name)
+    /// The data source called `name` there.
+    pub fn source(&self, environment: Environment, name: &str) -> Option<&DataSource> {
+        self.sources_in(environment)
+            .find(|source| source.name == name)
+    }
+
+    /// The tenant as an environment has it: without the data sources of the other one.
+    pub fn within(self: &Arc<Self>, environment: Environment) -> Arc<Self> {
+        if self.data_sources.iter().all(|it| it.serves(environment)) {
+            return Arc::clone(self);
+        }
+        let mut own = Self::clone(self);
+        own.data_sources.retain(|it| it.serves(environment));
+        Arc::new(own)
     }
 }
 
@@ -178,6 +198,7 @@ impl Tenant {
             ignore_names: Vec::new(),
             accept_unclean_close: false,
             photos: Photos::default(),
+            retention: OwnRetention::default(),
             logins: Vec::new(),
             data_sources: Vec::new(),
         }

@@ -176,6 +176,7 @@ impl Daemon {
         ));
         intake.serve(&collecting);
         reload::waiting(&core.db, &settings.now()).await;
+        reload::unpublished(&core.db, &settings.now()).await;
         let in_group = workers.clone();
         workers.spawn_vital("worker", async move { worker.serve(&in_group).await });
         let notices = notices(&core, &settings);

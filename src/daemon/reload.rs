@@ -16,6 +16,7 @@ use super::expiry::Expiry;
 use crate::clock::SharedClock;
 use crate::config::{Config, ConfigError, Difference, Problem, outline};
 use crate::db::Db;
+use crate::import::publication::{self, Unpublished};
 use crate::intake::Intake;
 use crate::listen::front::Front;
 use crate::listen::login::Logins;
@@ -37,6 +38,8 @@ pub struct Report {
     pub sessions_ended: usize,
     /// Jobs that wait, because their data source is not in the configuration.
     pub waiting: Vec<Waiting>,
+    /// Data sources whose deliveries run dry.
+    pub unpublished: Vec<Unpublished>,
 }
 
 /// Jobs that wait for their data source to come back.
@@ -154,6 +157,7 @@ impl Reloader {
         self.expiry.tell_anew();
         Front::warn(&front.config, &self.file, self.clock.now());
         let waiting = waiting(&self.db, &front.config).await;
+        let unpublished = unpublished(&self.db, &front.config).await;
         tracing::info!(
             file = %self.file.display(),
             added = difference.added.len(),
@@ -170,6 +174,7 @@ impl Reloader {
             difference,
             sessions_ended,
             waiting,
+            unpublished,
         }
     }
 
@@ -194,8 +199,34 @@ impl Reloader {
             difference: Difference::default(),
             sessions_ended: 0,
             waiting: Vec::new(),
+            unpublished: Vec::new(),
         }
     }
+}
+
+/// The data sources of `config` whose deliveries run dry; the log is told of them.
+pub(super) async fn unpublished(db: &Db, config: &Config) -> Vec<Unpublished> {
+    let published = match db.published_sources().await {
+        Ok(published) => published,
+        Err(error) => {
+            tracing::warn!(
+                error = telemetry::chain(&error),
+                "cannot find out which data sources are published"
+            );
+            return Vec::new();
+        }
+    };
+    let dry = publication::unpublished(config, &published);
+    for it in &dry {
+        tracing::warn!(
+            tenant.id = it.tenant,
+            environment = it.environment,
+            data_source = it.source,
+            "{}",
+            it.line()
+        );
+    }
+    dry
 }
 
 /// The jobs that wait because their data source is not in `config`; the log is told of them.

@@ -1,11 +1,13 @@
-//! The table `held_change`: what a held run would do, for the person who decides about it.
+//! The table `held_change`: what a run would do that waits for a person, or ran dry; for the person who decides about it.
 //!
-//! Written with the verdict `held` and removed when the run leaves it for good: applied, rejected, superseded or given up. The counts of the run stay.
+//! Written with the verdict and removed when the run leaves it for good: applied, rejected, superseded or given up; of a dry run when the next delivery of
+//! its data source has come to a verdict. The counts of the run stay.
 //! It is never read to apply anything (an approved run reads its file again), so secrets are masked before they get here, and again when they are shown: what is a secret may have changed.
 
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 
 use super::{Db, DbError, change, count, from_json, to_json};
+use crate::queue::job::LeasedJob;
 use crate::roster::masking::Masking;
 use crate::roster::person::{Change, ChangeKind, FieldChanges};
 
@@ -21,7 +23,7 @@ impl Db {
         masking: &Masking,
     ) -> Result<(Vec<Change>, u64), DbError> {
         let all: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM held_change h JOIN import_run r ON r.id = h.run WHERE h.run = ?1 AND r.outcome = 'held'",
+            "SELECT count(*) FROM held_change h JOIN import_run r ON r.id = h.run WHERE h.run = ?1 AND r.outcome IN ('held', 'dry_run')",
         )
         .bind(run)
         .fetch_one(&self.reader)
@@ -29,7 +31,7 @@ impl Db {
         let rows = sqlx::query(
             "SELECT h.kind, h.key, h.fields, p.fields AS stored FROM held_change h JOIN import_run r ON r.id = h.run
              LEFT JOIN person p ON p.tenant = r.tenant AND p.environment = r.environment AND p.source = r.source AND p.key = h.key
-             WHERE h.run = ?1 AND r.outcome = 'held' ORDER BY h.kind <> 'leaver', h.position LIMIT ?2",
+             WHERE h.run = ?1 AND r.outcome IN ('held', 'dry_run') ORDER BY h.kind <> 'leaver', h.position LIMIT ?2",
         )
         .bind(run)
         .bind(most)
@@ -78,6 +80,25 @@ pub(super) async fn write(
         });
         insert.build().execute(&mut *connection).await?;
     }
+}
+
+/// Forgets what earlier dry runs of the data source would have done: there is a newer one, or it is live.
+pub(super) async fn forget_dry_runs(
+    connection: &mut SqliteConnection,
+    job: &LeasedJob,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "DELETE FROM held_change WHERE run IN (
+             SELECT r.id FROM import_run r JOIN delivery d ON d.seq = r.delivery_seq
+             WHERE r.tenant = ?1 AND r.environment = ?2 AND r.outcome = 'dry_run' AND d.source = ?3 AND d.seq < ?4)",
+    )
+    .bind(job.tenant.as_str())
+    .bind(job.environment.as_str())
+    .bind(&job.source)
+    .bind(job.seq)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Forgets what these runs would have done.

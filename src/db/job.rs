@@ -36,7 +36,7 @@ impl Db {
         self.lease(owner, None, None).await
     }
 
-    /// The same of these data sources only, each as `tenant/source`: the jobs of others wait.
+    /// The same of these data sources only, each as `tenant/environment/source`: the jobs of others wait.
     pub async fn lease_job_among(
         &self,
         owner: &Owner,
@@ -92,7 +92,7 @@ impl Db {
         // Most looks at the queue find nothing, and need not wait for writers.
         let due: bool = sqlx::query_scalar(
             "SELECT EXISTS (SELECT 1 FROM job WHERE state = 'queued' AND coalesce(not_before, '') <= ?1
-                 AND (?2 IS NULL OR tenant || '/' || source IN (SELECT value FROM json_each(?2))))",
+                 AND (?2 IS NULL OR tenant || '/' || environment || '/' || source IN (SELECT value FROM json_each(?2))))",
         )
         .bind(stamp(now))
         .bind(sources.as_deref())
@@ -110,7 +110,7 @@ impl Db {
                  WHERE j.state = 'queued' AND coalesce(j.not_before, '') <= ?3 AND (?4 IS NULL OR EXISTS (
                          SELECT 1 FROM delivery t WHERE t.id = ?4 AND (t.seq <= j.delivery_seq OR t.mode <> 'full')
                              AND t.tenant = j.tenant AND t.environment = j.environment AND t.source = j.source))
-                     AND (?5 IS NULL OR j.tenant || '/' || j.source IN (SELECT value FROM json_each(?5)))
+                     AND (?5 IS NULL OR j.tenant || '/' || j.environment || '/' || j.source IN (SELECT value FROM json_each(?5)))
                      AND NOT EXISTS (
                          SELECT 1 FROM job r WHERE r.state = 'running' AND r.tenant = j.tenant AND r.environment = j.environment)
                      AND NOT EXISTS (

@@ -184,14 +184,3 @@ fn rewound<'a>(
         column: "change.fields",
     })
 }
-
-#[cfg(test)]
-impl Db {
-    /// Lets every change lose its values.
-    pub(crate) async fn empty_changes(&self) {
-        sqlx::query("UPDATE change SET fields = '{}', emptied = 1")
-            .execute(&self.writer)
-            .await
-            .unwrap();
-    }
-}

@@ -38,7 +38,7 @@ impl Db {
         let newer: Option<String> = sqlx::query_scalar(
             "SELECT n.id FROM delivery d JOIN delivery n ON n.tenant = d.tenant AND n.environment = d.environment AND n.kind = 'data' AND n.source = d.source
              JOIN import_run r ON r.delivery_seq = n.seq
-             WHERE d.seq = ?1 AND n.seq > d.seq AND r.outcome IN ('applied', 'no_change', 'held') ORDER BY n.seq DESC LIMIT 1",
+             WHERE d.seq = ?1 AND n.seq > d.seq AND r.outcome IN ('applied', 'no_change', 'held', 'dry_run') ORDER BY n.seq DESC LIMIT 1",
         )
         .bind(seq)
         .fetch_optional(&mut *transaction)

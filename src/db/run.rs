@@ -37,7 +37,7 @@ macro_rules! select_run {
 
 /// Asked at every scrape: the `+` keeps `SQLite` on the index that holds all of it.
 pub(super) const RUN_COUNTS: &str = "SELECT tenant, environment, outcome, count(*) AS runs FROM import_run
-     WHERE +outcome IN ('applied', 'no_change', 'refused', 'superseded', 'failed') GROUP BY tenant, environment, outcome";
+     WHERE +outcome IN ('applied', 'no_change', 'refused', 'superseded', 'failed', 'dry_run') GROUP BY tenant, environment, outcome";
 
 impl Db {
     /// The newest runs first, at most `limit` of them.
@@ -83,7 +83,9 @@ impl Db {
         let masking = masking(&run.tenant);
         let (findings, findings_total) = self.findings(&id).await?;
         let (changes, changes_total) = match run.outcome {
-            Outcome::Held => self.held_changes(&id, most_changes, &masking).await?,
+            Outcome::Held | Outcome::DryRun => {
+                self.held_changes(&id, most_changes, &masking).await?
+            }
             _ => self.changes(&id, most_changes, &masking).await?,
         };
         Ok(Some(RunDocument {
@@ -201,7 +203,7 @@ impl Db {
     pub async fn unreported_runs(&self) -> Result<Vec<String>, DbError> {
         Ok(sqlx::query_scalar(
             "SELECT id FROM import_run
-             WHERE outcome IN ('applied', 'no_change', 'held', 'refused', 'superseded', 'failed') AND reported = 0 ORDER BY seq",
+             WHERE outcome IN ('applied', 'no_change', 'held', 'refused', 'superseded', 'failed', 'dry_run') AND reported = 0 ORDER BY seq",
         )
         .fetch_all(&self.reader)
         .await?)
@@ -267,6 +269,7 @@ async fn held(
 /// A verdict's columns of the run.
 pub(super) struct Judged<'a> {
     pub(super) outcome: Outcome,
+    pub(super) would: Option<Outcome>,
     pub(super) reason: Option<&'a str>,
     pub(super) mapping: &'a str,
     pub(super) roster_version: u64,
@@ -294,7 +297,7 @@ pub(super) async fn judge(
     } = judged.counts;
     let written = sqlx::query(
         "UPDATE import_run SET outcome = ?2, reason = ?3, finished_at = ?4, mapping = ?5, roster_version = ?6, approved = 0, rejected = ?7, reported = 0,
-             row_count = ?8, joiners = ?9, movers = ?10, leavers = ?11, unchanged = ?12, refused_rows = ?13, skipped = ?14, collapsed = ?15, findings = ?16
+             row_count = ?8, joiners = ?9, movers = ?10, leavers = ?11, unchanged = ?12, refused_rows = ?13, skipped = ?14, collapsed = ?15, findings = ?16, would = ?17
          WHERE id = ?1 AND outcome = 'running'",
     )
     .bind(id)
@@ -313,6 +316,7 @@ pub(super) async fn judge(
     .bind(stored(skipped))
     .bind(stored(collapsed))
     .bind(stored(judged.findings))
+    .bind(judged.would.map(Outcome::as_str))
     .execute(&mut *connection)
     .await?;
     if written.rows_affected() != 1 {

@@ -24,6 +24,8 @@ use crate::tenant::Mode;
 #[derive(Debug)]
 pub struct Verdict<'a> {
     pub outcome: Outcome,
+    /// What a dry run would have come to.
+    pub would: Option<Outcome>,
     pub reason: Option<&'a str>,
     pub counts: Counts,
     /// Digest of the mapping.
@@ -61,7 +63,11 @@ impl Db {
         job::give_back(&mut transaction, leased, state, None).await?;
         pass(Point::SettleHeld).await?;
         held_change::forget(&mut transaction, std::slice::from_ref(&leased.run)).await?;
-        if let Some(plan) = verdict.plan.filter(|_| state == JobState::Held) {
+        held_change::forget_dry_runs(&mut transaction, leased).await?;
+        let is_shown_only = matches!(verdict.outcome, Outcome::Held | Outcome::DryRun);
+        if let Some(plan) = verdict.plan.filter(|_| is_shown_only) {
+            let seen = verdict.roster_version;
+            roster_version::expect(&mut transaction, tenant, environment, source, seen).await?;
             held_change::write(
                 &mut transaction,
                 &leased.run,
@@ -89,6 +95,7 @@ impl Db {
         }
         let judged = Judged {
             outcome: verdict.outcome,
+            would: verdict.would,
             reason: verdict.reason,
             mapping: verdict.mapping,
             roster_version: verdict.roster_version,
@@ -106,7 +113,7 @@ impl Db {
         }
         let decided = matches!(
             verdict.outcome,
-            Outcome::Applied | Outcome::NoChange | Outcome::Held
+            Outcome::Applied | Outcome::NoChange | Outcome::Held | Outcome::DryRun
         );
         let superseded = if decided && leased.mode != Mode::Delta {
             pass(Point::SettleOlder).await?;

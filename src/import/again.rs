@@ -23,7 +23,7 @@ impl Importer {
         let Ok(of) = DeliveryId::parse(of) else {
             return Ok(None);
         };
-        let mode = self.source(&run.tenant, &run.source)?.mode;
+        let mode = self.source(&run.tenant, run.environment, &run.source)?.mode;
         let id = DeliveryId::mint();
         let folder = Layout::new(&self.state_dir, &run.tenant, run.environment).archive;
         let (from, to) = (folder.join(of.as_str()), folder.join(id.as_str()));

@@ -108,7 +108,7 @@ impl Importer {
         if plan.counts.leavers == 0 {
             return Ok(None);
         }
-        let configured = tenant.source(source);
+        let configured = tenant.source(environment, source);
         let safeguard = configured.map_or_else(Safeguard::default, |source| source.safeguard);
         let removal = Removal {
             leavers: plan.counts.leavers,

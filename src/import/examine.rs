@@ -41,6 +41,8 @@ pub(super) struct Task<'a> {
 #[derive(Debug)]
 pub(super) struct Examined {
     pub(super) outcome: Outcome,
+    /// What a dry run would have come to.
+    pub(super) would: Option<Outcome>,
     pub(super) reason: Option<String>,
     pub(super) counts: Counts,
     pub(super) mapping: String,
@@ -70,6 +72,7 @@ impl Importer {
             .await?;
         let refused = |reason: String, rejected, findings: Findings| Examined {
             outcome: Outcome::Refused,
+            would: None,
             reason: Some(reason),
             counts: Counts::default(),
             mapping: mapping.clone(),
@@ -149,6 +152,7 @@ impl Importer {
         let (outcome, reason) = judge(task, &plan, objection, &mapping, roster_version);
         Ok(Examined {
             outcome,
+            would: None,
             reason,
             counts: plan.counts,
             mapping,
@@ -196,6 +200,10 @@ impl Importer {
                 diff.know(key, known);
             }
         }
+        let forgotten = self
+            .db
+            .forgotten(task.tenant, task.environment, &task.source.name)
+            .await?;
         let (mapping, limits) = (task.source.mapping.clone(), self.limits);
         let saved = before.map(Shape::saved).unwrap_or_default();
         let progress = self.progress.clone();
@@ -213,7 +221,16 @@ impl Importer {
         let (mut reading, ending) = self
             .reader
             .read(file, agreement, move |frames| {
-                consume(frames, &mapping, &saved, &limits, diff, progress.as_ref())
+                let forgotten = forgotten.as_ref();
+                consume(
+                    frames,
+                    &mapping,
+                    &saved,
+                    &limits,
+                    forgotten,
+                    diff,
+                    progress.as_ref(),
+                )
             })
             .await?;
         if let Ending::Refused(finding) = ending {

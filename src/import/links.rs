@@ -112,8 +112,15 @@ impl Importer {
             wanted = self.learn(task, &mut links, &wanted).await?;
         }
         if task.source.unknown_managers == UnknownManagers::Stubs {
+            let forgotten = self
+                .db
+                .forgotten(task.tenant, task.environment, &task.source.name)
+                .await?;
             for key in links.stubs(|finding| findings.push(finding)) {
-                plan.stub(key);
+                // Whoever was erased does not come back because somebody names them.
+                if !forgotten.as_ref().is_some_and(|it| it.has(&key)) {
+                    plan.stub(key);
+                }
             }
         }
         let told = links.judge(|finding| findings.push(finding));

@@ -31,7 +31,7 @@ impl Importer {
         file: &Path,
     ) -> Result<RunDocument, ImportError> {
         let started_at = self.clock.now();
-        let configured = self.source(tenant, source)?;
+        let configured = self.source(tenant, environment, source)?;
         let opened = file.to_owned();
         let (file_handle, sha256) = blocking(move || {
             let content = Content::read(File::open(&opened)?)?;
@@ -98,7 +98,7 @@ impl Importer {
         source: &str,
         file: &Path,
     ) -> Result<DeliveryId, ImportError> {
-        let mode = self.source(tenant, source)?.mode;
+        let mode = self.source(tenant, environment, source)?.mode;
         let id = DeliveryId::mint();
         let folder = Layout::new(&self.state_dir, tenant, environment).archive;
         let (from, to) = (file.to_owned(), folder.join(id.as_str()));

@@ -9,6 +9,7 @@ mod due;
 mod examine;
 mod links;
 mod local;
+pub mod publication;
 pub mod reader;
 mod reading;
 mod reports;
@@ -88,7 +89,7 @@ impl Importer {
         failpoint::pass_async(Point::Leased)
             .await
             .map_err(ImportError::Step)?;
-        let source = self.source(&job.tenant, &job.source)?;
+        let source = self.source(&job.tenant, job.environment, &job.source)?;
         let layout = Layout::new(&self.state_dir, &job.tenant, job.environment);
         let path = layout.archive.join(job.delivery.as_str());
         let file = blocking(move || {
@@ -106,6 +107,7 @@ impl Importer {
             approval: job.approval.as_ref(),
         };
         let examined = Box::pin(self.examine(task, file)).await?;
+        let examined = Box::pin(self.hold_back(task, examined)).await?;
         failpoint::pass_async(Point::Diffed)
             .await
             .map_err(ImportError::Step)?;
@@ -113,6 +115,7 @@ impl Importer {
         let verdict = Verdict {
             masking: &masking,
             outcome: examined.outcome,
+            would: examined.would,
             reason: examined.reason.as_deref(),
             counts: examined.counts,
             mapping: &examined.mapping,
@@ -121,10 +124,12 @@ impl Importer {
             findings: &examined.findings,
             findings_total: examined.findings_total,
             shape: examined.shape.as_ref(),
-            plan: examined
-                .plan
-                .as_ref()
-                .filter(|_| examined.outcome.is_good() || examined.outcome == Outcome::Held),
+            plan: examined.plan.as_ref().filter(|_| {
+                matches!(
+                    examined.outcome,
+                    Outcome::Applied | Outcome::NoChange | Outcome::Held | Outcome::DryRun
+                )
+            }),
         };
         let superseded = Box::pin(self.db.settle(job, &verdict)).await?;
         failpoint::pass_async(Point::Settled)
@@ -166,12 +171,13 @@ impl Importer {
         }
     }
 
-    /// Every data source, as `tenant/source`.
+    /// Every data source, as `tenant/environment/source`.
     fn sources(&self) -> Vec<String> {
         let mut sources = Vec::new();
         for (id, tenant) in &self.tenants {
-            for source in &tenant.data_sources {
-                sources.push(format!("{id}/{}", source.name));
+            for environment in Environment::ALL {
+                let names = tenant.sources_in(environment);
+                sources.extend(names.map(|it| format!("{id}/{environment}/{}", it.name)));
             }
         }
         sources
@@ -183,15 +189,15 @@ impl Importer {
         tenant.map(|tenant| tenant.masking()).unwrap_or_default()
     }
 
-    fn source(&self, tenant: &TenantId, name: &str) -> Result<&DataSource, ImportError> {
+    fn source(
+        &self,
+        tenant: &TenantId,
+        environment: Environment,
+        name: &str,
+    ) -> Result<&DataSource, ImportError> {
         self.tenants
             .get(tenant)
-            .and_then(|tenant| {
-                tenant
-                    .data_sources
-                    .iter()
-                    .find(|source| source.name == name)
-            })
+            .and_then(|tenant| tenant.source(environment, name))
             .ok_or(ImportError::NotConfigured)
     }
 
@@ -237,6 +243,10 @@ impl Importer {
             Outcome::Refused => {
                 tracing::warn!("the file was refused: {reason} The tenant finds why in /errors");
             }
+            Outcome::DryRun => tracing::warn!(
+                "{reason} Look at what it would do with `rosterd run {}`",
+                job.run
+            ),
             _ => {}
         }
     }

@@ -5,11 +5,13 @@ use crate::import::reader::Frames;
 use crate::parse::check::columns::{MappedColumns, Mapping, Saved, resolve};
 use crate::parse::check::drift::Shape;
 use crate::parse::check::{Checked, Checker};
+use crate::parse::finding::{Finding, Severity, code};
 use crate::parse::limits::ReadLimits;
 use crate::parse::row::RawRow;
 use crate::parse::wire::{Decoded, Frame};
 use crate::report::findings::Findings;
 use crate::roster::diff::{Diff, Draft};
+use crate::roster::forgotten::Forgotten;
 
 /// Rows between two words about progress.
 const STRIDE: u64 = 1_000;
@@ -26,12 +28,13 @@ pub(super) struct Reading {
     pub(super) columns: Option<MappedColumns>,
 }
 
-/// Takes every frame. `diff` knows the people of the data source already, `saved` is what the last accepted file was mapped to.
+/// Takes every frame. `diff` knows the people of the data source already, `saved` is what the last accepted file was mapped to, and whoever is `forgotten` is left out.
 pub(super) fn consume(
     frames: &mut Frames,
     mapping: &Mapping,
     saved: &Saved,
     limits: &ReadLimits,
+    forgotten: Option<&Forgotten>,
     mut diff: Diff,
     progress: Option<&Progress>,
 ) -> Reading {
@@ -50,7 +53,7 @@ pub(super) fn consume(
                     progress.inspect(|tell| tell(rows));
                 }
                 let admitted = checker.admit(&row, |checker, row| {
-                    take(row, checker, &mut diff, &mut findings);
+                    take(row, checker, forgotten, &mut diff, &mut findings);
                 });
                 if let Err(fault) = admitted {
                     findings.push(fault);
@@ -81,7 +84,7 @@ pub(super) fn consume(
         }
     }
     if let Some(checker) = &mut checker {
-        checker.finish(|checker, row| take(row, checker, &mut diff, &mut findings));
+        checker.finish(|checker, row| take(row, checker, forgotten, &mut diff, &mut findings));
         findings.extend(checker.notes());
         let mapped = checker.mapped();
         if let Some(shape) = &mut shape {
@@ -114,13 +117,23 @@ fn refused(findings: Findings, columns: Option<MappedColumns>) -> Reading {
     }
 }
 
-fn take(row: &RawRow, checker: &mut Checker, diff: &mut Diff, findings: &mut Findings) {
+fn take(
+    row: &RawRow,
+    checker: &mut Checker,
+    forgotten: Option<&Forgotten>,
+    diff: &mut Diff,
+    findings: &mut Findings,
+) {
     let verbatim = checker.verbatim(row);
     if verbatim.is_some_and(|verbatim| diff.recognise(row.row, verbatim)) {
         return;
     }
     let verbatim = verbatim.map(|verbatim| verbatim.hash);
     match checker.check(row) {
+        Checked::Record(record, _) if forgotten.is_some_and(|it| it.has(record.key())) => {
+            diff.leave_out(record.row, record.key());
+            findings.push(left_out(record.row));
+        }
         Checked::Record(record, notes) => {
             diff.record(&record, verbatim.filter(|_| notes.is_empty()));
             findings.extend(notes);
@@ -135,4 +148,15 @@ fn take(row: &RawRow, checker: &mut Checker, diff: &mut Diff, findings: &mut Fin
         }
         Checked::Blank => {}
     }
+}
+
+fn left_out(row: u64) -> Finding {
+    Finding::row(
+        row,
+        None,
+        code::FORGOTTEN_PERSON,
+        "The person of this row was erased on request, so the row was left out.",
+        "Have the person taken out of the export; an administrator can let the person return.",
+    )
+    .with_severity(Severity::Info)
 }

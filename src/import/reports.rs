@@ -1,18 +1,20 @@
-//! Tells the tenants: error file and receipt of each run that has come to an outcome, in the `/errors` of its mailbox.
+//! Tells the tenants: summary, error file and receipt of each run that has come to an outcome, in the `/errors` of its mailbox.
 //!
 //! The database is the truth and remembers what was told, so a crash between verdict and receipt is made good at the next start.
+
+use jiff::tz::TimeZone;
 
 use crate::db::DbError;
 use crate::failpoint::{self, Point};
 use crate::import::{ImportError, Importer};
+use crate::mailbox::layout::REPORTS_OF_A_DELIVERY;
 use crate::mailbox::{MailboxError, MailboxPath};
 use crate::parse::finding::Finding;
-use crate::report::error_file::error_file;
+use crate::report::error_file::{error_file, error_json};
 use crate::report::receipt::receipt;
 use crate::report::run::{Outcome, Run};
+use crate::report::summary::{Beside, summary};
 
-/// How the name of a receipt ends.
-const RECEIPT: &str = ".receipt.json";
 /// How often a run that moves on while it is told of is told of at once; then it waits for the next time.
 const RETELLINGS: usize = 4;
 
@@ -59,10 +61,11 @@ impl Importer {
         let Some(run) = self.db.run(id).await? else {
             return Ok(true);
         };
-        if !self.tenants.contains_key(&run.tenant) {
+        let Some(tenant) = self.tenants.get(&run.tenant) else {
             // Its mailbox is not ours any more; should it come back, it is told then.
             return Ok(true);
-        }
+        };
+        let zone = tenant.time_zone.clone();
         if matches!(run.outcome, Outcome::Queued | Outcome::Running) {
             // An admin has approved it meanwhile: it is told again with its verdict.
             return Ok(true);
@@ -76,14 +79,9 @@ impl Importer {
         let told = run.clone();
         let deposit = self.deposit.clone();
         tokio::task::spawn_blocking(move || {
-            for (name, bytes) in files(&run, &findings, total, error_file) {
+            for (point, name, bytes) in files(&run, (&findings, total), &zone, error_file) {
                 let path = path(&name).ok_or(MailboxError::NotFound)?;
-                let is_receipt = name.ends_with(RECEIPT);
-                failpoint::pass(if is_receipt {
-                    Point::Receipt
-                } else {
-                    Point::ErrorFile
-                })?;
+                failpoint::pass(point)?;
                 deposit(&run.tenant, run.environment, &path, &bytes)?;
             }
             Ok::<_, MailboxError>(())
@@ -118,23 +116,38 @@ enum ReportError {
     Panic(#[from] tokio::task::JoinError),
 }
 
-/// Names and bytes of the files about a run; the error file first, because the receipt names it. Without findings there is none, unless an earlier
-/// outcome has left one there: that is emptied.
+/// The files about a run, each with the step that it is; the receipt last, because it names the others. Without findings there is no error file, unless an
+/// earlier outcome has left one there: that is emptied.
 fn files(
     run: &Run,
-    findings: &[Finding],
-    total: u64,
+    (findings, total): (&[Finding], u64),
+    zone: &TimeZone,
     error_file_is_there: bool,
-) -> Vec<(String, Vec<u8>)> {
+) -> Vec<(Point, String, Vec<u8>)> {
     let delivery = run.delivery.as_deref().unwrap_or_default();
-    let errors = format!("{delivery}.errors.csv");
+    let [errors, errors_json, page, last] =
+        REPORTS_OF_A_DELIVERY.map(|ending| format!("{delivery}{ending}"));
     let mut files = Vec::new();
-    let told = (total > 0).then_some(errors.as_str());
-    let receipt = receipt(run, total, told);
     if total > 0 || error_file_is_there {
-        files.push((errors, error_file(findings, total)));
+        files.push((
+            Point::ErrorFile,
+            errors.clone(),
+            error_file(findings, total),
+        ));
+        files.push((Point::ErrorJson, errors_json, error_json(findings, total)));
     }
-    files.push((format!("{delivery}{RECEIPT}"), receipt));
+    let told = (total > 0).then_some(errors.as_str());
+    let beside = Beside {
+        error_file: told,
+        receipt: &last,
+    };
+    let receipt = receipt(run, total, told, &page);
+    files.push((
+        Point::Summary,
+        page,
+        summary(run, findings, total, zone, beside),
+    ));
+    files.push((Point::Receipt, last, receipt));
     files
 }
 

@@ -6,7 +6,7 @@
 
 mod claim;
 mod collect;
-mod retention;
+pub mod retention;
 mod settle;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! What has lain long enough: copies of settled deliveries in the archive, files in `/errors`, uploads that were never renamed.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use super::IntakeError;
 use crate::config::Retention;
 use crate::db::Db;
 use crate::mailbox::arrival::Placement;
-use crate::mailbox::layout::ERRORS;
+use crate::mailbox::layout::{ERRORS, REPORTS_OF_A_DELIVERY as REPORTS};
 use crate::mailbox::{
     DeliveryId, EntryKind, Mailbox, MailboxError, MailboxPath, Mailboxes, placement,
 };
@@ -26,6 +27,22 @@ pub(super) async fn tick(
 ) -> Result<usize, IntakeError> {
     let mut removed = 0;
     for mailbox in mailboxes.iter() {
+        let retention = retention.with(mailbox.config().retention);
+        erase_doomed(&mailbox, db).await?;
+        if let Some(kept) = retention.history {
+            let (tenant, environment) = (mailbox.tenant(), mailbox.environment());
+            let emptied = db
+                .empty_changes(tenant, environment, before(now, kept))
+                .await?;
+            if emptied > 0 {
+                tracing::info!(
+                    tenant.id = %tenant,
+                    environment = %environment,
+                    changes = emptied,
+                    "took the values out of changes that were kept long enough"
+                );
+            }
+        }
         // Asked before the archive is listed: the copies of what is recorded after that are young.
         let unsettled = db.unsettled_deliveries().await?;
         let work = move || -> io::Result<usize> {
@@ -56,6 +73,50 @@ pub(super) async fn tick(
             .map_err(IntakeError::Files)?;
     }
     Ok(removed)
+}
+
+/// Removes the copies of deliveries that hold somebody who was erased, and the files in `/errors` about them, as far as no run needs them any more. Says how
+/// many copies that were.
+pub async fn erase_doomed(mailbox: &Arc<Mailbox>, db: &Db) -> Result<usize, IntakeError> {
+    let (tenant, environment) = (mailbox.tenant(), mailbox.environment());
+    let doomed = db.doomed_copies(tenant, environment).await?;
+    if doomed.is_empty() {
+        return Ok(0);
+    }
+    let mailbox = Arc::clone(mailbox);
+    let work = move || -> io::Result<_> {
+        let mut removed = 0;
+        for it in &doomed {
+            match mailbox.archive().remove_file(it.delivery.as_str()) {
+                Ok(()) => removed += 1,
+                Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            if it.with_reports {
+                remove_reports(&mailbox, &it.delivery)?;
+            }
+        }
+        Ok((doomed, removed))
+    };
+    let (doomed, removed) = tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)
+        .and_then(|done| done)
+        .map_err(IntakeError::Files)?;
+    db.copies_gone(&doomed).await?;
+    Ok(removed)
+}
+
+fn remove_reports(mailbox: &Mailbox, delivery: &DeliveryId) -> io::Result<()> {
+    for ending in REPORTS {
+        let path = MailboxPath::root()
+            .join(ERRORS)
+            .and_then(|folder| folder.join(&format!("{delivery}{ending}")));
+        if let Ok(path) = path {
+            remove(mailbox, &path)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove_copies(

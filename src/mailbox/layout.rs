@@ -22,6 +22,13 @@ pub const IMAGES: &str = "images";
 pub const REPORTS: &str = "reports";
 /// Where error files and receipts lie.
 pub const ERRORS: &str = "errors";
+/// How the names of the files in [`ERRORS`] about a delivery end, which begin with its id: findings as CSV and as JSON, summary, receipt.
+pub const REPORTS_OF_A_DELIVERY: [&str; 4] = [
+    ".errors.csv",
+    ".errors.json",
+    ".summary.html",
+    ".receipt.json",
+];
 /// The folders of every mailbox.
 pub const FOLDERS: [&str; 4] = [DATA, IMAGES, REPORTS, ERRORS];
 

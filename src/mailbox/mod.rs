@@ -180,11 +180,11 @@ impl Mailbox {
         &self.tenant.id
     }
 
-    /// The tenant as configured now.
+    /// The tenant as configured now, for this environment.
     pub fn config(&self) -> Arc<Tenant> {
         let config = self.settings.now();
         let tenant = config.tenants.get(&self.tenant.id);
-        Arc::clone(tenant.unwrap_or(&self.tenant))
+        tenant.unwrap_or(&self.tenant).within(self.environment)
     }
 
     fn file_size_limit_bytes(&self) -> u64 {

@@ -77,6 +77,7 @@ impl Bench {
         let verdict = Verdict {
             masking: &crate::roster::masking::Masking::default(),
             outcome,
+            would: None,
             reason: Some("3 of 5 people would leave."),
             counts: Counts::default(),
             mapping: "",

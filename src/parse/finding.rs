@@ -166,6 +166,8 @@ pub mod code {
         STUB_ADDED = "stub-added";
         /// A header and no people: an empty file never makes leavers. Refuses the file.
         NO_ROWS = "no-rows";
+        /// The row is of somebody who was erased on request, so it was left out. Information.
+        FORGOTTEN_PERSON = "forgotten-person";
         /// The last line of an error file that lists only the first findings.
         MORE_FINDINGS = "more-findings";
         /// The file is no JPEG, PNG or BMP that is read, whatever its name says. Refuses the photo.

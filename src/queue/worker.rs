@@ -33,7 +33,7 @@ pub struct Work {
     pub run: Arc<dyn Fn(LeasedJob) -> BoxFuture<anyhow::Result<()>> + Send + Sync>,
     /// Tells the tenants of verdicts that they have not been told of.
     pub report: Arc<dyn Fn() -> BoxFuture<()> + Send + Sync>,
-    /// The data sources whose jobs can be run now, each as `tenant/source`; the jobs of others wait.
+    /// The data sources whose jobs can be run now, each as `tenant/environment/source`; the jobs of others wait.
     pub sources: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }
 

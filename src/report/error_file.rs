@@ -1,6 +1,12 @@
-//! Pure. The error file: a CSV that a spreadsheet opens, one line a finding.
+//! Pure. The error file: a CSV that a spreadsheet opens, one line a finding; and the same as JSON, for programs.
+//!
+//! A finding names row, column and what is wrong, and never what stands in the cell: nobody's pay, and nobody else's data, gets into a second file. What was
+//! wrong with equal files makes equal files, to the byte, whenever and under whatever name they came.
+
+use serde::Serialize;
 
 use crate::parse::finding::{Finding, code};
+use crate::report::frictionless::frictionless;
 
 /// Spreadsheets take a file for UTF-8 only with this before it.
 pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -18,7 +24,15 @@ fn write(
     findings: &[Finding],
     total: u64,
 ) -> Result<(), csv::Error> {
-    csv.write_record(["row", "column", "code", "severity", "message", "what_to_do"])?;
+    csv.write_record([
+        "row",
+        "column",
+        "code",
+        "severity",
+        "message",
+        "what_to_do",
+        "type",
+    ])?;
     for finding in findings {
         let row = finding.row.map(|row| row.to_string()).unwrap_or_default();
         csv.write_record([
@@ -28,22 +42,31 @@ fn write(
             finding.severity.as_str(),
             &neutral(&finding.message),
             &neutral(&finding.remedy),
+            frictionless(&finding.code).unwrap_or_default(),
         ])?;
     }
     let kept = findings.len() as u64;
-    more(csv, total.saturating_sub(kept))?;
+    if let Some(more) = more(total.saturating_sub(kept)) {
+        csv.write_record(more.iter().map(String::as_str).chain([""]))?;
+    }
     csv.flush()?;
     Ok(())
 }
 
 /// Tells of findings that are not listed: the last line of a file whose columns three to six are code, severity, message and what to do.
-pub(super) fn more(csv: &mut csv::Writer<Vec<u8>>, findings: u64) -> Result<(), csv::Error> {
-    if findings == 0 {
-        return Ok(());
-    }
-    let message = format!("{findings} more findings are not listed.");
-    let advice = "Mend these first.";
-    csv.write_record(["", "", code::MORE_FINDINGS, "info", &message, advice])
+pub(super) fn more(findings: u64) -> Option<[String; 6]> {
+    (findings > 0).then(|| {
+        let message = format!("{findings} more findings are not listed.");
+        [
+            "",
+            "",
+            code::MORE_FINDINGS,
+            "info",
+            &message,
+            "Mend these first.",
+        ]
+        .map(str::to_owned)
+    })
 }
 
 /// The text with a `'` before it if a spreadsheet would take it for a formula.
@@ -53,6 +76,36 @@ pub(super) fn neutral(text: &str) -> String {
     } else {
         text.to_owned()
     }
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    /// All of them, also those that are not listed.
+    findings_total: u64,
+    findings: Vec<Named<'a>>,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    #[serde(flatten)]
+    finding: &'a Finding,
+    #[serde(rename = "type")]
+    frictionless: Option<&'static str>,
+}
+
+/// The same for programs.
+pub fn error_json(findings: &[Finding], total: u64) -> Vec<u8> {
+    let named = findings.iter().map(|finding| Named {
+        finding,
+        frictionless: frictionless(&finding.code),
+    });
+    let listed = Listed {
+        findings_total: total.max(findings.len() as u64),
+        findings: named.collect(),
+    };
+    let mut json = serde_json::to_vec_pretty(&listed).unwrap_or_default();
+    json.push(b'\n');
+    json
 }
 
 #[cfg(test)]
@@ -68,5 +121,18 @@ mod tests {
         let file = String::from_utf8(error_file(&findings, 7)).unwrap();
         assert!(file.starts_with('\u{feff}'));
         insta::assert_snapshot!(file.trim_start_matches('\u{feff}'));
+    }
+
+    #[test]
+    fn the_json_beside_it_says_the_same_and_has_frictionless_names() {
+        let findings = example().findings;
+        insta::assert_snapshot!(String::from_utf8(error_json(&findings, 7)).unwrap());
+    }
+
+    #[test]
+    fn equal_findings_make_equal_files() {
+        let findings = example().findings;
+        assert_eq!(error_file(&findings, 7), error_file(&findings.clone(), 7));
+        assert_eq!(error_json(&findings, 7), error_json(&findings.clone(), 7));
     }
 }

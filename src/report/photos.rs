@@ -275,11 +275,10 @@ impl PhotoReport {
                 &neutral(&finding.what_to_do),
             ])?;
         }
-        more(
-            csv,
-            self.findings_total
-                .saturating_sub(count(self.findings.len())),
-        )?;
+        let listed = count(self.findings.len());
+        if let Some(more) = more(self.findings_total.saturating_sub(listed)) {
+            csv.write_record(&more)?;
+        }
         csv.flush()?;
         Ok(())
     }

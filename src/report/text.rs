@@ -104,6 +104,7 @@ fn showing(document: &RunDocument, most_changes: u32) -> String {
     if !document.changes.is_empty() {
         let title = match document.run.outcome {
             Outcome::Held => "Changes if it is approved",
+            Outcome::DryRun => "Changes if it is applied",
             _ => "Changes",
         };
         let changes = document.changes_total.max(document.changes.len() as u64);

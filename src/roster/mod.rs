@@ -2,6 +2,7 @@
 
 pub mod diff;
 pub mod due;
+pub mod forgotten;
 pub mod history;
 pub mod links;
 pub mod masking;

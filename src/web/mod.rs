@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use visit::Reception;
 
 use crate::db::Db;
+use crate::import::publication::unpublished_of;
 use crate::mailbox::Mailboxes;
 use crate::tasks::Tasks;
 use crate::telemetry;
@@ -173,6 +174,12 @@ impl Health {
         for mailbox in self.mailboxes.iter() {
             let tenant = mailbox.tenant();
             telemetry::set_runs_held(tenant, held.get(tenant).copied().unwrap_or(0));
+        }
+        let published = self.db.published_sources().await?;
+        for mailbox in self.mailboxes.iter() {
+            let environment = mailbox.environment();
+            let dry = unpublished_of(&mailbox.config(), environment, &published);
+            telemetry::set_sources_unpublished(mailbox.tenant(), environment, dry.len());
         }
         Ok(())
     }

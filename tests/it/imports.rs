@@ -264,7 +264,10 @@ fn a_receipt_and_an_error_file_come_back_and_formulas_in_them_are_harmless_r2_20
     let sender = daemon.sender("acme");
     let errors = format!("{}.errors.csv", run.delivery());
     let receipt = format!("{}.receipt.json", run.delivery());
-    assert_eq!(sender.names("/errors/"), [errors.clone(), receipt.clone()]);
+    let beside = ["errors.json", "summary.html"].map(|it| format!("{}.{it}", run.delivery()));
+    let [json, summary] = beside;
+    let files = [errors.clone(), json, receipt.clone(), summary];
+    assert_eq!(sender.names("/errors/"), files);
     let receipt: Value =
         serde_json::from_slice(&sender.download(&format!("/errors/{receipt}"))).unwrap();
     assert!(receipt.to_string().contains("applied"), "{receipt}");

@@ -61,6 +61,7 @@ mod start;
 mod tls_offers;
 
 mod admin;
+mod going_live;
 mod imports;
 mod intake;
 mod mapping;

@@ -326,7 +326,12 @@ async fn only_what_was_applied_can_be_undone_and_only_while_its_values_are_kept(
         .await
         .unwrap();
     assert_eq!(unknown, Undoing::Unknown);
-    bench.db().empty_changes().await;
+    let tenant = acme();
+    let later = bench.clock.now() + 1.minute();
+    let emptied = bench
+        .db()
+        .empty_changes(&tenant, Environment::Production, later);
+    assert!(emptied.await.unwrap() > 0);
     let Undoing::Obstructed(obstacles) = bench.undo(&run, Reach::Rest).await else {
         panic!("values made up");
     };

@@ -4,12 +4,14 @@ mod back;
 mod due;
 mod fields;
 mod full;
+mod going_live;
 mod held;
 mod links;
 mod mapped;
 mod modes;
 mod new_id;
 mod parked;
+mod privacy;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -29,8 +31,7 @@ use crate::queue::job::{JobState, MAX_ATTEMPTS, Owner};
 use crate::queue::worker::{Ended, run_leased, this_process};
 use crate::report::run::Run;
 use crate::roster::person::ChangeKind;
-use crate::roster::safeguard::Safeguard;
-use crate::tenant::{Mode, NamePattern};
+use crate::tenant::{GoLive, Mode};
 
 type Deposited = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
@@ -49,16 +50,13 @@ fn acme() -> TenantId {
 
 fn source(name: &str, mode: Mode) -> DataSource {
     DataSource {
-        name: name.to_owned(),
-        file_name: NamePattern::parse(&format!("{name}.csv")).unwrap(),
+        go_live: GoLive::AtOnce,
         mode,
         mapping: Mapping {
             required: vec![Field::EmployeeId],
             ..Mapping::default()
         },
-        agreement: Agreement::default(),
-        safeguard: Safeguard::default(),
-        unknown_managers: crate::tenant::UnknownManagers::default(),
+        ..DataSource::of(name)
     }
 }
 
@@ -483,6 +481,7 @@ async fn a_verdict_about_another_roster_writes_nothing() {
     let verdict = Verdict {
         masking: &crate::roster::masking::Masking::default(),
         outcome: Outcome::NoChange,
+        would: None,
         reason: None,
         counts: plan.counts,
         mapping: "m",

@@ -20,6 +20,7 @@ const KEPT: Retention = Retention {
     archive: Duration::from_hours(30 * 24),
     errors: Duration::from_hours(30 * 24),
     temporary: Duration::from_hours(7 * 24),
+    history: None,
 };
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x64\0\0\0\x80\x08\x02\0\0\0";
 

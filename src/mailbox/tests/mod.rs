@@ -9,10 +9,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::clock::SystemClock;
 use crate::mailbox::arrival::Placement;
-use crate::parse::agreement::Agreement;
-use crate::parse::check::columns::Mapping;
-use crate::roster::safeguard::Safeguard;
-use crate::tenant::{DataSource, Mode, NamePattern, Rights};
+use crate::tenant::{DataSource, NamePattern, Rights};
 
 pub(crate) fn patterns(names: &[&str]) -> Vec<NamePattern> {
     names
@@ -23,13 +20,8 @@ pub(crate) fn patterns(names: &[&str]) -> Vec<NamePattern> {
 
 pub(crate) fn tenant(name: &str, quota_bytes: u64) -> Tenant {
     let source = |name: &str, file_name: &str| DataSource {
-        name: name.to_owned(),
         file_name: NamePattern::parse(file_name).unwrap(),
-        mode: Mode::Full,
-        mapping: Mapping::default(),
-        agreement: Agreement::default(),
-        safeguard: Safeguard::default(),
-        unknown_managers: crate::tenant::UnknownManagers::default(),
+        ..DataSource::of(name)
     };
     Tenant {
         quota_bytes,

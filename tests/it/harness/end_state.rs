@@ -74,7 +74,14 @@ fn read(path: &Path) -> String {
 
 /// A document without what differs from night to night.
 fn anonymous(mut document: Value) -> String {
-    for key in ["id", "delivery", "started_at", "finished_at", "error_file"] {
+    for key in [
+        "id",
+        "delivery",
+        "started_at",
+        "finished_at",
+        "error_file",
+        "summary",
+    ] {
         if let Some(value) = document.get_mut(key).filter(|value| !value.is_null()) {
             *value = "…".into();
         }

@@ -28,7 +28,7 @@ impl Daemon {
         runs
     }
 
-    /// What is not as it must be at rest, whatever has happened: a receipt a run, an error file where there are findings, a copy in the archive a
+    /// What is not as it must be at rest, whatever has happened: receipt and summary a run, error files where there are findings, a copy in the archive a
     /// delivery, nothing else, and a quota that is used by just what lies there.
     #[track_caller]
     pub(crate) fn disorder(&self, tenant: &str, runs: &[Run]) -> Vec<String> {
@@ -36,8 +36,10 @@ impl Daemon {
         let mut expected = Vec::new();
         for run in runs {
             expected.push(format!("{}.receipt.json", run.delivery()));
+            expected.push(format!("{}.summary.html", run.delivery()));
             if receipt(&errors, run).is_some_and(|it| it["findings"] != 0) {
                 expected.push(format!("{}.errors.csv", run.delivery()));
+                expected.push(format!("{}.errors.json", run.delivery()));
             }
         }
         let deliveries = runs.iter().map(|run| run.delivery().to_owned());

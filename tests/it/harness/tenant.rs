@@ -241,6 +241,7 @@ pub(crate) struct Source {
     required: Option<&'static str>,
     columns: Vec<(&'static str, &'static str)>,
     safeguard: Vec<(&'static str, u64)>,
+    go_live: &'static str,
     /// Sections of its own, as they are written.
     sections: String,
 }
@@ -253,8 +254,15 @@ impl Source {
             required: None,
             columns: Vec::new(),
             safeguard: Vec::new(),
+            go_live: "at_once",
             sections: String::new(),
         }
+    }
+
+    /// Its deliveries run dry until it is published.
+    pub(crate) fn goes_live_when_published(mut self) -> Self {
+        self.go_live = "published";
+        self
     }
 
     /// A section of its own, such as `[data_source.pgp]`, as it is written.
@@ -281,8 +289,8 @@ impl Source {
 
     fn toml(&self) -> String {
         let mut toml = format!(
-            "\n[[data_source]]\nname = \"{}\"\nfile_name = \"{}\"\nmode = \"full\"\n",
-            self.name, self.file_name
+            "\n[[data_source]]\nname = \"{}\"\nfile_name = \"{}\"\nmode = \"full\"\ngo_live = \"{}\"\n",
+            self.name, self.file_name, self.go_live
         );
         if let Some(required) = self.required {
             writeln!(toml, "required = {required}").unwrap();
