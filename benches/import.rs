@@ -134,7 +134,7 @@ fn configure(folder: &Path) {
     .unwrap();
     std::fs::write(
         folder.join("tenants/bench.toml"),
-        "name = \"bench\"\n[[data_source]]\nname = \"employees\"\nfile_name = \"employees.csv\"\n[data_source.safeguard]\nmax_leavers = 100000\n",
+        "name = \"bench\"\n[[data_source]]\nname = \"employees\"\nfile_name = \"employees.csv\"\ngo_live = \"at_once\"\n[data_source.safeguard]\nmax_leavers = 100000\n",
     )
     .unwrap();
 }

@@ -362,7 +362,7 @@ fn rosterd(folder: &Path) -> Server {
         home.join("tenants/bench.toml"),
         format!(
             "name = \"bench\"\nquota = \"20GB\"\n[[login]]\nuser = \"bench\"\nallow_from = [\"127.0.0.0/8\"]\nauthorized_keys = [\"{}\"]\n\
-             [[login.password]]\nhash = \"{}\"\n[[data_source]]\nname = \"employees\"\nfile_name = \"employees.csv\"\n",
+             [[login.password]]\nhash = \"{}\"\n[[data_source]]\nname = \"employees\"\nfile_name = \"employees.csv\"\ngo_live = \"at_once\"\n",
             public.trim(),
             hash.trim()
         ),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
+use super::audit::Noted;
 use super::runs::unknown;
 use super::{Ending, answer, complain, json, open_db};
 use crate::config::Config;
@@ -59,14 +60,18 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
         ));
         return Ok(Ending::Not);
     }
-    let owner = (&to.tenant, to.environment, to.source.as_str());
+    let place = (&to.tenant, to.environment);
+    let noted = Noted::begin(config, &db, "diff", place, &to.source).await?;
+    let owner = (place.0, place.1, to.source.as_str());
     let changes = db.changes_between(owner, start, end).await?;
+    let shown = changes.len() as u64;
     let document = DifferenceDocument { from, to, changes };
     answer(&if arguments.json {
         json(&document)?
     } else {
         difference(&document)
     })?;
+    noted.end(shown).await?;
     Ok(Ending::Done)
 }
 

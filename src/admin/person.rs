@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::audit::Noted;
 use super::{Ending, Place, answer, complain, json, open_db};
 use crate::config::Config;
 use crate::report::person::{PersonDocument, PersonList, person};
@@ -40,17 +41,26 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> anyhow::Resul
         ));
         return Ok(Ending::Not);
     }
+    let what = if arguments.secrets {
+        "one person, with secrets"
+    } else {
+        "one person"
+    };
+    let place = (&tenant.id, arguments.place.environment);
+    let noted = Noted::begin(config, &db, "person", place, what).await?;
     let people: Vec<PersonDocument> = if arguments.secrets {
         found
     } else {
         let masking = tenant.masking();
         found.into_iter().map(|it| it.masked(&masking)).collect()
     };
+    let shown = people.len() as u64;
     answer(&if arguments.json {
         json(&PersonList { people })?
     } else {
         let texts: Vec<String> = people.iter().map(person).collect();
         texts.join("\n")
     })?;
+    noted.end(shown).await?;
     Ok(Ending::Done)
 }

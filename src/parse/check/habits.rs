@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 
+use crate::parse::check::cells::unwrapped;
 use crate::parse::check::columns::{Column, Mapping};
 use crate::parse::check::date::{self, Forms, Order};
 use crate::parse::check::names::{self, NameOrder};
@@ -146,21 +147,23 @@ impl Habits {
                     }
                     continue;
                 }
-                let text = super::cells::unwrapped(cell.text);
                 let learnt = match &mut learner.kind {
-                    Kind::Date(_, forms) if usual::is_date(text.as_bytes()) => {
+                    Kind::Date(_, forms) if usual::is_date(cell.text.as_bytes()) => {
                         forms.add(Forms::YEAR_FIRST);
                         Ok(false)
                     }
                     Kind::Date(habit, forms) => {
+                        let text = unwrapped(cell.text);
                         forms.add(Forms::of(text));
                         habit.hear(date::evidence(text))
                     }
-                    Kind::Decimal(habit) => habit.hear(match usual::number(text.as_bytes()) {
-                        Some((_, evidence)) => evidence,
-                        None => value::evidence(text),
-                    }),
-                    Kind::Names(tally) => Ok(tally.count(text)),
+                    Kind::Decimal(habit) => {
+                        let usual = usual::number(cell.text.as_bytes());
+                        let evidence = usual.map(|(_, evidence)| evidence);
+                        habit
+                            .hear(evidence.unwrap_or_else(|| value::evidence(unwrapped(cell.text))))
+                    }
+                    Kind::Names(tally) => Ok(tally.count(unwrapped(cell.text))),
                 };
                 match learnt {
                     Ok(false) => {}

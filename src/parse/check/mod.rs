@@ -73,13 +73,15 @@ struct Names {
 struct Layout {
     fields: Arc<[Field]>,
     slots: Vec<usize>,
+    /// What is to be known of each column for one look, those of a kind together. Columns of which more is demanded are not among them.
+    looks: Vec<Look>,
 }
 
 /// A column, as far as the usual cell is concerned.
 #[derive(Debug, Clone, Copy)]
 struct Look {
-    /// Which of the columns it is.
-    column: usize,
+    /// Which of the fields it holds.
+    slot: usize,
     /// Its place in the row.
     at: usize,
     kind: FieldKind,
@@ -92,8 +94,6 @@ struct Look {
 pub struct Checker {
     /// In ascending order of their field; the key is among them.
     columns: Vec<Column>,
-    /// What is to be known of each for one look, those of a kind together. Columns of which more is demanded are not among them.
-    looks: Vec<Look>,
     layout: Layout,
     /// The same with the fields that come out of a full name.
     layout_with_names: Layout,
@@ -172,7 +172,6 @@ impl Checker {
             names,
             layout_with_names: Layout::new(&columns, if give_both { &both } else { &[] }),
             layout: Layout::new(&columns, &[]),
-            looks: looks(&columns),
             columns,
             width,
             date_format: mapping.date_format.clone(),
@@ -283,10 +282,10 @@ impl Checker {
         let (mut is_key_read, mut is_refused) = (false, false);
         let mut others = self.columns.len();
         if usual::is_clean(row.text()) {
-            for look in &self.looks {
+            for look in &layout.looks {
                 if let Some(place) = self.usual(row, look) {
                     is_key_read |= look.is_key;
-                    fields.take(layout.slot(look.column), place);
+                    fields.take(look.slot, place);
                     others -= 1;
                 }
             }
@@ -435,15 +434,28 @@ impl Layout {
         let own = columns.iter().map(|column| column.field);
         let mut fields: Vec<Field> = own.clone().chain(more.iter().copied()).collect();
         fields.sort();
-        let slot = |field| fields.partition_point(|other| *other < field);
+        let slots: Vec<usize> = own
+            .map(|field| fields.partition_point(|other| *other < field))
+            .collect();
+        let look = |(column, slot): (&Column, &usize)| Look {
+            slot: *slot,
+            at: column.at,
+            kind: column.kind,
+            is_key: column.field == Field::EmployeeId,
+            required: column.required,
+        };
+        let plain = columns.iter().zip(&slots).filter(|(it, _)| it.is_plain);
+        let mut looks: Vec<Look> = plain.map(look).collect();
+        // Then a processor foresees what comes.
+        looks.sort_by_key(|look| look.kind);
         Self {
-            slots: own.map(slot).collect(),
             fields: fields.into(),
+            slots,
+            looks,
         }
     }
 
     /// Where the value of a column goes.
-    #[inline]
     fn slot(&self, column: usize) -> usize {
         self.slots.get(column).copied().unwrap_or(usize::MAX)
     }
@@ -451,25 +463,6 @@ impl Layout {
     fn slot_of(&self, field: Field) -> usize {
         self.fields.partition_point(|other| *other < field)
     }
-}
-
-fn looks(columns: &[Column]) -> Vec<Look> {
-    let look = |(column, it): (usize, &Column)| Look {
-        column,
-        at: it.at,
-        kind: it.kind,
-        is_key: it.field == Field::EmployeeId,
-        required: it.required,
-    };
-    let mut looks: Vec<Look> = columns
-        .iter()
-        .enumerate()
-        .filter(|(_, it)| it.is_plain)
-        .map(look)
-        .collect();
-    // Then a processor foresees what comes.
-    looks.sort_by_key(|look| look.kind);
-    looks
 }
 
 fn not_apart() -> Fault {

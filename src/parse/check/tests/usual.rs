@@ -19,8 +19,8 @@ proptest::proptest! {
         let row = texts(&cells);
         let checker = checker(&labels, &mapping);
         if usual::is_clean(row.text()) {
-            for look in &checker.looks {
-                let column = &checker.columns[look.column];
+            for look in &checker.layout.looks {
+                let column = &checker.columns[look.slot];
                 if let Some(value) = checker.usual(&row, look).and_then(|place| row.text().get(place)) {
                     let long = checker.value(&row, column);
                     proptest::prop_assert!(
@@ -50,8 +50,8 @@ fn the_usual_cell_is_seen_at_one_look() {
         "30000.50",
         "Köln",
     ]);
-    let mut looks = checker.looks.clone();
-    looks.sort_by_key(|look| look.column);
+    let mut looks = checker.layout.looks.clone();
+    looks.sort_by_key(|look| look.slot);
     let seen: Vec<_> = looks
         .iter()
         .map(|look| checker.usual(&row, look))
