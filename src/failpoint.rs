@@ -106,10 +106,6 @@ points! {
     SettleCommit,
     Settled,
 
-    /// The statements that erase a person.
-    ForgetPerson,
-    ForgetCommit,
-
     /// The tenant is told.
     ErrorFileExpected,
     ErrorFile,

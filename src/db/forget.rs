@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::run::OwnRun;
-use super::{Db, DbError, instant, pass, roster_version, run, stamp};
-use crate::failpoint::Point;
+use super::{Db, DbError, instant, roster_version, run, stamp};
 use crate::mailbox::DeliveryId;
 use crate::report::run::{Outcome, RunKind};
 use crate::roster::diff::Counts;
@@ -108,7 +107,6 @@ impl Db {
     pub async fn forget_person(&self, erasing: &Erasing<'_>) -> Result<Erased, DbError> {
         let now = self.now();
         let mut transaction = self.begin().await?;
-        pass(Point::ForgetPerson).await?;
         let erased = erase(&mut transaction, erasing).await?;
         let Erasing {
             tenant,
@@ -143,7 +141,6 @@ impl Db {
             .execute(&mut *transaction)
             .await?;
         note(&mut transaction, now, erasing, trace, "forget").await?;
-        pass(Point::ForgetCommit).await?;
         transaction.commit().await?;
         // The log has pages as they were.
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")

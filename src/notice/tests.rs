@@ -16,7 +16,7 @@ use crate::clock::{Clock as _, ManualClock};
 use crate::config::{Tenant, Webhook};
 use crate::db::{Decision, NewDelivery, NewKind, Verdict};
 use crate::mailbox::{DeliveryId, Fingerprint};
-use crate::queue::worker::this_process;
+use crate::queue::job::Owner;
 use crate::report::run::Outcome;
 use crate::roster::diff::Counts;
 use crate::secret::Secret;
@@ -49,12 +49,15 @@ impl Bench {
 
     /// A run that has come to `outcome`; its id.
     async fn run(&self, outcome: Outcome) -> String {
+        let id = DeliveryId::mint();
+        // Each of a data source of its own, or a held one would hold the later ones.
+        let source = format!("employees-{}", id.as_str());
         let delivery = NewDelivery {
-            id: DeliveryId::mint(),
+            id,
             tenant: TenantId::parse("acme").unwrap(),
             environment: Environment::Production,
             kind: NewKind::Data {
-                source: "employees".to_owned(),
+                source,
                 mode: Mode::Delta,
             },
             file_name: "/data/employees.csv".to_owned(),
@@ -69,7 +72,12 @@ impl Bench {
             },
         };
         self.db.record_delivery(&delivery).await.unwrap();
-        let job = self.db.lease_job(&this_process()).await.unwrap().unwrap();
+        let job = self
+            .db
+            .lease_job(&Owner::new(std::process::id(), "notices"))
+            .await
+            .unwrap()
+            .unwrap();
         if outcome == Outcome::Failed {
             self.db.park_job(&job, "Broken.").await.unwrap();
             return job.run;

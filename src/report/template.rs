@@ -98,8 +98,12 @@ fn class(classification: &Classification) -> String {
 /// What the field has in most files.
 fn usual(field: Field, mapping: &Mapping) -> String {
     match (field, mapping.kind(field).unwrap_or(FieldKind::Text)) {
-        // Someone who leaves has a date; the sample person stays.
-        (Field::TerminationDate, _) if !mapping.required.contains(&field) => String::new(),
+        // Someone who leaves has a date; the sample person stays, and has no manager, because nobody else is in the file.
+        (Field::TerminationDate | Field::ManagerId | Field::ManagerEmail, _)
+            if !mapping.required.contains(&field) =>
+        {
+            String::new()
+        }
         (Field::EmployeeId, _) => "00042".to_owned(),
         (Field::ManagerId, _) => "00017".to_owned(),
         (Field::FirstName | Field::PreferredName, _) => "Jonas".to_owned(),

@@ -54,8 +54,10 @@ fn memory_is_measured_of_a_command_and_of_what_it_starts() {
 /// Imports every file, and a good one at the end.
 #[track_caller]
 fn contained(files: Vec<Forged>, limits: &str) {
-    let tenant = Tenant::without_sources("acme")
-        .source(Source::named("employees", "employees.csv").safeguard("max_leavers", 1_000_000));
+    let source = Source::named("employees", "employees.csv")
+        .safeguard("max_leavers", 1_000_000)
+        .safeguard("max_shrink_percent", 100);
+    let tenant = Tenant::without_sources("acme").source(source);
     let daemon = Daemon::start_with([tenant], limits);
     for Forged {
         name,

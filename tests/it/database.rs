@@ -136,10 +136,18 @@ fn shows(now: &Value, then: &Value) -> bool {
             .iter()
             .all(|(key, then)| now.get(key).is_some_and(|now| shows(now, then))),
         (Value::Array(now), Value::Array(then)) => {
+            let (now, then) = (by_person(now), by_person(then));
             now.len() == then.len() && now.iter().zip(then).all(|(now, then)| shows(now, then))
         }
         _ => now == then,
     }
+}
+
+/// Changes by whom they are about: in which order a held run shows them may change. All else as it stands.
+fn by_person(all: &[Value]) -> Vec<&Value> {
+    let mut all: Vec<&Value> = all.iter().collect();
+    all.sort_by_key(|it| it["employee_id"].as_str());
+    all
 }
 
 /// The lines of a CSV file, each as value by column.
