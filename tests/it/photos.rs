@@ -217,8 +217,12 @@ fn a_photo_that_came_before_its_person_is_matched_after_the_run() {
     )]);
     assert_eq!(codes(&report), orphan);
 
+    // The log tells of a report a moment after it can be read.
+    let told_anew = || daemon.lines_with("told of a batch of photos anew");
+    wait_until("the line about somebody", || told_anew() > 0);
+    let lines = told_anew();
+
     // The same file again: nothing is otherwise.
-    let lines = daemon.lines_with("told of a batch of photos anew");
     daemon
         .deliver("acme", DATA, Staff::of(3).csv())
         .came_to("no_change");
@@ -229,10 +233,8 @@ fn a_photo_that_came_before_its_person_is_matched_after_the_run() {
         .deliver("acme", DATA, Staff::of(9).csv())
         .came_to("applied");
     daemon.photo_report("a report about both", |it| it["counts"]["matched"] == 2);
-    assert_eq!(
-        daemon.lines_with("told of a batch of photos anew"),
-        lines + 1
-    );
+    wait_until("the line about both", || told_anew() > lines);
+    assert_eq!(told_anew(), lines + 1);
     assert_eq!(daemon.photo_reports("globex").len(), 0);
 }
 
