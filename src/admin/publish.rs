@@ -77,7 +77,7 @@ pub(super) async fn publish(config: Config, arguments: Arguments) -> anyhow::Res
     core.db.close().await;
     let note = match source.go_live {
         GoLive::Published => {
-            "The next delivery is applied. What has come already stays a dry run: have it sent again, or import it with `rosterd import`. After a change of the mapping it is to be published anew."
+            "The next delivery is applied. What has come already stays a dry run: `rosterd rerun DELIVERY` applies it. After a change of the mapping it is to be published anew."
         }
         GoLive::AtOnce => {
             "It says go_live = \"at_once\", so its deliveries were applied before this too."
